@@ -1,0 +1,58 @@
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::{EventId, TenantId, TopicName};
+
+/// What happened, as a publisher told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Unique within the tenant; the idempotency key, and the `webhook-id` of every delivery.
+    pub id: EventId,
+    /// Its type.
+    pub topic: TopicName,
+    /// The bytes, exactly as they came.
+    pub payload: Payload,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+}
+
+/// The bytes of an event, and what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A JSON value. Subscribers receive it as `data` of the standard envelope.
+    Data(Bytes),
+    /// A body of any content type. Subscribers receive it as it is.
+    Raw {
+        /// Its `Content-Type`.
+        content_type: String,
+        /// The bytes.
+        body: Bytes,
+    },
+}
+
+impl Payload {
+    /// The bytes that were published.
+    pub fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Data(bytes) | Self::Raw { body: bytes, .. } => bytes,
+        }
+    }
+
+    /// The content type of a raw payload; none for a JSON value.
+    pub fn content_type(&self) -> Option<&str> {
+        match self {
+            Self::Data(_) => None,
+            Self::Raw { content_type, .. } => Some(content_type),
+        }
+    }
+
+    /// Puts together what [`Self::bytes`] and [`Self::content_type`] took apart.
+    pub fn from_parts(content_type: Option<String>, bytes: Bytes) -> Self {
+        match content_type {
+            None => Self::Data(bytes),
+            Some(content_type) => Self::Raw { content_type, body: bytes },
+        }
+    }
+}

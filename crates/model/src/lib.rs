@@ -1,0 +1,36 @@
+//! The nouns of Posthaste.
+//!
+//! Plain data that every other crate speaks of: typed ids, [`Tenant`], [`Topic`], [`Endpoint`], [`Event`],
+//! [`Delivery`], [`Attempt`]. Whatever can be built here is well-formed: names are validated by their constructors.
+//!
+//! What is *not* here: no IO, no clock is read (a [`Clock`] is handed in), no randomness, no async, and nothing that knows HTTP or a database.
+
+mod attempt;
+mod clock;
+mod decision;
+mod delivery;
+mod endpoint;
+mod event;
+mod id;
+mod name;
+mod period;
+mod retry;
+mod sealed;
+mod tenant;
+mod topic;
+
+pub use attempt::{Attempt, ErrorClass, Outcome, Reply, Timings};
+pub use clock::Clock;
+pub use decision::{Decision, EndpointEffect, Next};
+pub use delivery::{Delivery, DeliveryState};
+pub use endpoint::{Endpoint, EndpointSecret, EndpointState};
+pub use event::{Event, Payload};
+pub use id::{AttemptId, DeliveryId, EndpointId, InvalidId};
+pub use name::{EventId, InvalidName, TenantId, TopicName};
+pub use period::{InvalidPeriod, Period};
+pub use retry::{ExponentialRetry, InvalidRetry, RetryPolicy};
+pub use sealed::Sealed;
+pub use tenant::Tenant;
+pub use topic::{Topic, TopicPattern};
+
+pub use jiff::Timestamp;
