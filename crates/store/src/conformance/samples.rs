@@ -1,0 +1,92 @@
+//! Nouns that are well-formed and say nothing in particular.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use posthaste_model::{
+    Attempt, AttemptId, Delivery, DeliveryId, Endpoint, EndpointId, EndpointSecret, EndpointState,
+    ErrorClass, Event, Outcome, Payload, Reply, Sealed, TenantId, Timestamp, Timings, Topic, TopicPattern,
+};
+
+/// When the tests' time begins, in Unix milliseconds.
+pub const START: i64 = 1_700_000_000_000;
+
+/// An endpoint that wants everything. `number` makes its id.
+pub fn sample_endpoint(tenant: &TenantId, number: u64, now: Timestamp) -> Endpoint {
+    Endpoint {
+        id: EndpointId::mint(now, random(number)),
+        tenant: tenant.clone(),
+        url: format!("https://subscriber.example/{number}"),
+        topics: vec![TopicPattern::All],
+        description: String::new(),
+        metadata: BTreeMap::new(),
+        timeout: None,
+        retry: None,
+        state: EndpointState::Enabled,
+        state_reason: None,
+        parked_until: None,
+        secrets: vec![EndpointSecret { sealed: Sealed(Bytes::from_static(b"sealed")), expires_at: None }],
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// An event of the topic `order.paid`.
+pub fn sample_event(tenant: &TenantId, id: &str, now: Timestamp) -> Event {
+    Event {
+        tenant: tenant.clone(),
+        id: id.parse().expect("an event id"),
+        topic: "order.paid".parse().expect("a topic"),
+        payload: Payload::Data(Bytes::from_static(br#"{"total": 1.50}"#)),
+        accepted_at: now,
+    }
+}
+
+pub(super) fn topic(name: &str, now: Timestamp) -> Topic {
+    Topic {
+        name: name.parse().expect("a topic"),
+        description: String::new(),
+        example: None,
+        archived: false,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// An attempt that took 20 ms. `number` makes its id.
+pub fn attempt(number: u64, started_at: Timestamp, outcome: Outcome) -> Attempt {
+    let first_byte = outcome.status().map(|_| Duration::from_millis(15));
+    Attempt {
+        id: AttemptId::mint(started_at, random(number)),
+        number: 1,
+        started_at,
+        timings: Timings {
+            queued: Duration::from_micros(1_500),
+            first_byte,
+            total: Duration::from_millis(20),
+        },
+        outcome,
+    }
+}
+
+/// A reply with a status and nothing else.
+pub fn replied(status: u16) -> Outcome {
+    Outcome::Replied(Reply { status, headers: Vec::new(), body: Bytes::new(), truncated: false })
+}
+
+/// No reply.
+pub fn failed(class: ErrorClass) -> Outcome {
+    Outcome::Failed { class, detail: format!("it was {}", class.as_str()) }
+}
+
+/// A delivery without its id, which every store composes in its own way.
+pub fn nameless(delivery: &Delivery) -> Delivery {
+    Delivery { id: DeliveryId::mint(Timestamp::UNIX_EPOCH, [0; 10]), ..delivery.clone() }
+}
+
+fn random(number: u64) -> [u8; 10] {
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&number.to_be_bytes());
+    random
+}

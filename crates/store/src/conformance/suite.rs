@@ -1,0 +1,163 @@
+//! Every case by its name, once: a case that is not listed is dead code, and the compiler says so.
+
+/// Makes what runs a case, and the macro that makes a test of each. `$d` is a dollar sign.
+macro_rules! suite {
+    ($d:tt $($group:ident { $($case:ident,)* })*) => {
+        #[doc(hidden)]
+        #[allow(missing_docs)]
+        pub mod cases {
+            $(pub mod $group {
+                use $crate::conformance::{Driver, Fixture, $group as group};
+
+                $(pub async fn $case(fixture: impl Fixture) {
+                    let mut driver = Driver::new(fixture).await;
+                    group::$case(&mut driver).await;
+                    driver.check_invariants().await;
+                })*
+            })*
+        }
+
+        /// Makes a test of each case of the suite, given an expression that makes a
+        /// [`Fixture`]($crate::conformance::Fixture). Needs `tokio` with its macros and its timer.
+        #[macro_export]
+        macro_rules! conformance_suite {
+            ($d fixture:expr) => {
+                $(mod $group {
+                    #[allow(unused_imports)]
+                    use super::*;
+
+                    $(#[::tokio::test]
+                    async fn $case() {
+                        let case = $d crate::conformance::cases::$group::$case($d fixture);
+                        // Long, because it is not what is tested: it only ends a test that would wait for ever.
+                        let over = ::tokio::time::timeout(::std::time::Duration::from_secs(120), case).await;
+                        assert!(over.is_ok(), "the store did not answer");
+                    })*
+                })*
+            };
+        }
+    };
+}
+
+suite! {$
+    about {
+        the_store_is_bound_to_the_first_key,
+        a_healthy_store_says_so,
+    }
+    catalogue {
+        a_tenant_is_made_then_changed,
+        a_topic_is_made_then_changed,
+        an_endpoint_reads_back_whole,
+        a_changed_endpoint_reads_back_whole,
+        a_change_keeps_what_is_the_stores_own,
+        a_stale_change_is_refused,
+        what_does_not_exist_is_not_found,
+        another_tenants_ids_are_not_found,
+        an_id_with_a_wrong_digit_is_not_found,
+        what_is_deleted_is_gone,
+        a_deleted_tenants_id_begins_anew,
+    }
+    paging {
+        tenants_are_newest_first,
+        topics_are_in_the_order_of_their_names,
+        endpoints_are_newest_first,
+        events_are_newest_first,
+        deliveries_are_newest_first,
+        pages_do_not_move_when_rows_are_added,
+        deliveries_are_filtered,
+    }
+    views {
+        a_view_shows_endpoints_and_topics,
+        every_change_of_the_catalogue_makes_views_stale,
+        what_is_no_change_of_it_leaves_views_fresh,
+        a_new_tenants_view_is_not_the_deleted_ones,
+    }
+    intake {
+        an_event_goes_to_each_endpoint,
+        an_event_that_matched_nobody_is_kept,
+        a_payload_comes_back_byte_for_byte,
+        a_repetition_is_answered_as_the_first_time,
+        other_content_under_a_known_id_is_a_conflict,
+        a_conflict_refuses_its_whole_batch,
+        a_batch_may_repeat_itself,
+        a_batch_may_not_contradict_itself,
+        tenants_do_not_share_ids,
+        a_disabled_endpoint_skips_and_a_paused_one_holds,
+        anothers_endpoint_refuses_the_whole_batch,
+    }
+    leasing {
+        a_lease_says_what_to_do,
+        only_what_is_due_is_leased,
+        an_endpoints_deliveries_come_in_the_order_of_their_times,
+        a_delivery_is_leased_once,
+        limits_are_kept,
+        a_flood_does_not_starve_the_others,
+        a_long_wait_is_not_lost_by_new_deliveries,
+        next_due_is_when_there_is_more,
+        nothing_due_is_left_behind,
+    }
+    parking {
+        a_parked_endpoint_waits_for_its_time,
+        a_shorter_pause_does_not_shorten_a_longer,
+        a_pause_may_come_with_a_settlement,
+        a_new_url_or_state_lifts_a_pause,
+        a_parked_endpoint_is_leased_as_it_is_shown,
+    }
+    settling {
+        every_decision_leads_to_its_state,
+        what_was_not_attempted_is_not_charged,
+        the_last_status_outlives_a_silence,
+        attempts_read_back_whole,
+        settling_again_changes_nothing,
+        settling_twice_in_a_call_counts_once,
+        a_call_settles_each_for_itself,
+        a_stale_lease_writes_its_attempt_and_no_state,
+        a_late_attempt_does_not_disturb_the_live_lease,
+        what_was_never_leased_is_not_settled,
+    }
+    closing {
+        disabling_skips_what_is_open,
+        deleting_cancels_what_is_open,
+        what_is_in_flight_may_still_arrive,
+        a_deleted_tenants_deliveries_end,
+        gone_disables_the_endpoint,
+        gone_changes_nothing_of_a_disabled_endpoint,
+        pausing_holds_and_enabling_releases_in_order,
+        a_retry_at_a_paused_endpoint_is_held,
+        enabling_does_not_revive_what_was_skipped,
+    }
+    ownership {
+        a_partition_has_one_owner,
+        an_old_epoch_is_fenced_off,
+        renewing_keeps_a_partition,
+        who_was_not_overtaken_goes_on,
+        releasing_frees_a_partition,
+        epochs_grow_across_a_crash,
+    }
+    recovery {
+        what_is_acknowledged_survives_a_crash,
+        what_was_in_flight_stays_so_until_it_is_recovered,
+        recovery_gives_back_what_was_in_flight,
+        recovery_spares_what_was_settled,
+        recovery_knows_late_attempts,
+        an_idle_endpoint_is_held_back_after_a_crash,
+        an_old_epochs_leases_are_given_back_at_once,
+        expired_leases_are_given_back,
+        recovery_ends_what_belongs_to_a_closed_endpoint,
+        an_older_leases_settlement_counts_until_recovery,
+    }
+    waking {
+        whatever_makes_deliveries_due_wakes,
+    }
+    retention {
+        what_is_over_is_removed,
+        what_is_open_is_kept,
+        one_failure_keeps_an_event_longer,
+        an_unmatched_event_is_over_when_accepted,
+        a_cursor_goes_on,
+        a_strange_cursor_is_refused,
+        what_is_removed_leaves_nothing,
+        a_removed_delivery_lends_its_id_to_no_other,
+        events_of_a_deleted_tenant_are_removed,
+    }
+}

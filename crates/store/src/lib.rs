@@ -1,0 +1,66 @@
+//! What Posthaste asks of a store.
+//!
+//! [`Store`] is as coarse as the operations of the service, so that each is one transaction in an embedded database
+//! and one script call in a networked one. It is put together from the parts of the service's life:
+//!
+//! | trait | what |
+//! |---|---|
+//! | [`Catalogue`] | tenants, topics, endpoints |
+//! | [`Intake`] | an event enters: fan-out and idempotency in one atomic step |
+//! | [`Deliveries`] | leases, settlements, ownership of partitions, recovery |
+//! | [`Queries`] | what operators read |
+//! | [`Retention`] | what is forgotten, and when |
+//!
+//! Every backend passes the conformance suite (feature `conformance`).
+//!
+//! Times are kept in whole milliseconds and lengths of time of an attempt in whole microseconds: finer ones may come
+//! back cut. An operation that failed has written nothing.
+//!
+//! What is *not* here: no clock (every operation takes `now`), no HTTP, no database, no executor.
+
+mod about;
+mod catalogue;
+mod deliveries;
+mod error;
+mod intake;
+mod page;
+mod queries;
+mod retention;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use about::{Durability, KeyId};
+pub use catalogue::{Catalogue, Put};
+pub use deliveries::{
+    Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Recovered, Settled, Settlement,
+};
+pub use error::{Missing, StoreError};
+pub use intake::{Accepted, Intake, NewEvent, TenantView, ViewVersion};
+pub use page::{Cursor, Page, Paged};
+pub use queries::{DeliveryFilter, EventRecord, Queries};
+pub use retention::{Pruned, Retain, Retention};
+
+use async_trait::async_trait;
+
+/// What an operation of a store comes to.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Everything that the service asks of a store.
+#[async_trait]
+pub trait Store: Catalogue + Intake + Deliveries + Queries + Retention + Send + Sync + 'static {
+    /// What an acknowledgement of this store is worth.
+    fn durability(&self) -> Durability;
+
+    /// Whether the store can be written to now.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the reason.
+    async fn check(&self) -> Result<()>;
+
+    /// Binds the store to the key that its secrets are sealed with: the first call remembers it, later calls compare.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignKey`] when the store's secrets are sealed with another key.
+    async fn bind_key(&self, key: KeyId) -> Result<()>;
+}

@@ -1,0 +1,10 @@
+//! What tests share: an in-memory store, a programmable receiver, a simulated clock.
+
+mod clock;
+mod memory;
+pub mod model;
+mod receiver;
+
+pub use clock::simulated_clock;
+pub use memory::MemoryStore;
+pub use receiver::{ReceivedRequest, Receiver, Reply};

@@ -1,0 +1,60 @@
+use async_trait::async_trait;
+use posthaste_model::{Attempt, Delivery, DeliveryId, EventId, TenantId};
+use posthaste_store::{DeliveryFilter, EventRecord, Missing, Page, Paged, Queries, Result, StoreError};
+
+use super::{
+    MemoryStore,
+    tables::{DeliveryRow, Tables, page},
+};
+
+#[async_trait]
+impl Queries for MemoryStore {
+    async fn event(&self, tenant: &TenantId, id: &EventId) -> Result<EventRecord> {
+        let tables = self.tables();
+        let number = tables.tenant(tenant)?;
+        let mut own = tables.events.values().filter(|row| row.tenant == number).map(|row| &row.record);
+        own.find(|record| record.event.id == *id).cloned().ok_or(StoreError::NotFound(Missing::Event))
+    }
+
+    async fn events(&self, tenant: &TenantId, wanted: Page) -> Result<Paged<EventRecord>> {
+        let tables = self.tables();
+        let number = tables.tenant(tenant)?;
+        let own = tables.events.iter().filter(|(_, row)| row.tenant == number);
+        page(own.map(|(number, row)| (*number, row.record.clone())), &wanted)
+    }
+
+    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Delivery> {
+        Ok(row(&self.tables(), tenant, id)?.delivery.clone())
+    }
+
+    async fn deliveries(
+        &self,
+        tenant: &TenantId,
+        filter: DeliveryFilter,
+        wanted: Page,
+    ) -> Result<Paged<Delivery>> {
+        let tables = self.tables();
+        let number = tables.tenant(tenant)?;
+        let own = tables.deliveries.iter().filter(|(_, row)| row.tenant == number);
+        let meets = own.filter(|(_, row)| meets(&row.delivery, &filter));
+        page(meets.map(|(number, row)| (*number, row.delivery.clone())), &wanted)
+    }
+
+    async fn attempts(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Vec<Attempt>> {
+        Ok(row(&self.tables(), tenant, delivery)?.attempts.clone())
+    }
+}
+
+fn row<'a>(tables: &'a Tables, tenant: &TenantId, id: DeliveryId) -> Result<&'a DeliveryRow> {
+    let number = tables.tenant(tenant)?;
+    let mut own = tables.deliveries.values().filter(|row| row.tenant == number);
+    own.find(|row| row.delivery.id == id).ok_or(StoreError::NotFound(Missing::Delivery))
+}
+
+fn meets(delivery: &Delivery, filter: &DeliveryFilter) -> bool {
+    let DeliveryFilter { state, endpoint, event, topic } = filter;
+    state.is_none_or(|state| delivery.state == state)
+        && endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
+        && event.as_ref().is_none_or(|event| delivery.event == *event)
+        && topic.as_ref().is_none_or(|topic| delivery.topic == *topic)
+}

@@ -1,0 +1,77 @@
+use std::collections::BTreeMap;
+
+use posthaste_model::{
+    Attempt, AttemptId, Endpoint, ErrorClass, Outcome, Tenant, TenantId, Timestamp, Topic,
+};
+use posthaste_store::{
+    Page,
+    conformance::{Shown, invariants, invariants::Broken, nameless},
+};
+
+use super::side::{Side, tenant_id};
+
+/// Everything that a store shows.
+#[derive(Debug, PartialEq)]
+pub(super) struct Sight {
+    listed: Vec<Tenant>,
+    topics: Vec<Topic>,
+    /// What the tenants' events would be matched against.
+    views: BTreeMap<TenantId, Vec<Endpoint>>,
+    pub(super) tenants: BTreeMap<TenantId, Shown>,
+}
+
+impl Sight {
+    pub(super) async fn of(side: &Side) -> Self {
+        let store = side.store();
+        let mut sight = Self {
+            listed: store.tenants(Page::first(10)).await.expect("tenants").rows,
+            topics: store.topics(Page::first(10)).await.expect("topics").rows,
+            views: BTreeMap::new(),
+            tenants: BTreeMap::new(),
+        };
+        for tenant in (0..3).map(tenant_id) {
+            let Ok(shown) = Shown::of(store, &tenant).await else { continue };
+            sight.tenants.insert(tenant.clone(), shown);
+            let view = store.view(&tenant).await.expect("the view of a tenant that is shown");
+            let open = sight.topics.iter().map(|topic| (topic.name.clone(), !topic.archived));
+            assert_eq!(*view.topics, open.collect(), "the view's topics are those that are shown");
+            // A pause is no part of a view.
+            let endpoints = view.endpoints.iter().map(|e| Endpoint { parked_until: None, ..(**e).clone() });
+            sight.views.insert(tenant, endpoints.collect());
+        }
+        sight
+    }
+
+    /// What is wrong with it.
+    pub(super) fn broken(&self) -> Vec<Broken> {
+        self.tenants.values().flat_map(invariants::broken_in).collect()
+    }
+
+    /// The same without the names, the words and the order that every store has of its own.
+    pub(super) fn neutral(&self) -> Self {
+        let mut tenants = self.tenants.clone();
+        for (delivery, attempts) in tenants.values_mut().flat_map(|shown| &mut shown.deliveries) {
+            *delivery = nameless(delivery);
+            for attempt in attempts {
+                *attempt = neutral(attempt);
+            }
+        }
+        for shown in tenants.values_mut() {
+            // Events keep their order; the deliveries of one event have none.
+            let runs = shown.deliveries.chunk_by_mut(|(one, _), (other, _)| one.event == other.event);
+            runs.for_each(|run| run.sort_by_key(|(delivery, _)| delivery.endpoint));
+        }
+        Self { listed: self.listed.clone(), topics: self.topics.clone(), views: self.views.clone(), tenants }
+    }
+}
+
+fn neutral(attempt: &Attempt) -> Attempt {
+    match attempt.outcome {
+        Outcome::Failed { class: ErrorClass::Unknown, .. } => Attempt {
+            id: AttemptId::mint(Timestamp::UNIX_EPOCH, [0; 10]),
+            outcome: Outcome::Failed { class: ErrorClass::Unknown, detail: String::new() },
+            ..attempt.clone()
+        },
+        _ => attempt.clone(),
+    }
+}
