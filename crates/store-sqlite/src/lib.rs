@@ -1,0 +1,35 @@
+//! The embedded store: one SQLite file, for one process.
+//!
+//! - One thread writes (`writer`): it groups whatever is waiting into one transaction and one `fsync`.
+//! - Readers have connections of their own (`readers`) and never wait for the writer.
+//! - Beside the tables the writer keeps memory (`state`): whose turn it is (`schedule`), which leases are live
+//!   (`leases`), the catalogue that is in use. It is loaded from the tables, never the other way round; only who
+//!   drives the deliveries is known to memory alone.
+//! - A second process is refused at the door (`lock`).
+//!
+//! This is the only crate that knows SQL.
+
+mod catalogue;
+mod deliveries;
+mod endpoints;
+mod fault;
+mod intake;
+mod key;
+mod leases;
+mod leasing;
+mod lock;
+mod meta;
+mod queries;
+mod readers;
+mod recovery;
+mod retention;
+mod rows;
+mod schedule;
+mod schema;
+mod settling;
+mod shared;
+mod state;
+mod store;
+mod writer;
+
+pub use store::SqliteStore;

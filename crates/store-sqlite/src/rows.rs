@@ -1,0 +1,246 @@
+//! From the tables' rows to the model's nouns, and the numbers that stand for words.
+
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
+
+use bytes::Bytes;
+use posthaste_model::{
+    Attempt, AttemptId, Delivery, DeliveryState, Endpoint, EndpointId, EndpointSecret, EndpointState,
+    ErrorClass, Event, Outcome as AttemptOutcome, Payload, Period, Reply, Sealed, Timestamp, Timings,
+};
+use posthaste_store::{DeliveryFilter, EventRecord};
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    fault::{Outcome, damaged},
+    key::{DeliveryKey, uuid_from_blob},
+    schedule::Place,
+};
+
+/// The state of a delivery as its row has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub(crate) enum RowState {
+    /// And held, and in flight: see the schema.
+    Scheduled = 0,
+    Delivered = 1,
+    Exhausted = 2,
+    Skipped = 3,
+    Cancelled = 4,
+}
+
+impl RowState {
+    fn delivery_state(code: i64, leased: bool, endpoint: EndpointState) -> Outcome<DeliveryState> {
+        Ok(match code {
+            0 if leased => DeliveryState::InFlight,
+            0 if endpoint == EndpointState::Paused => DeliveryState::Held,
+            0 => DeliveryState::Scheduled,
+            1 => DeliveryState::Delivered,
+            2 => DeliveryState::Exhausted,
+            3 => DeliveryState::Skipped,
+            4 => DeliveryState::Cancelled,
+            other => return Err(damaged(format!("delivery state {other}"))),
+        })
+    }
+
+    /// What a row must say for its delivery to be in `state`, as far as the row alone decides.
+    pub(crate) fn of(state: DeliveryState) -> Self {
+        match state {
+            DeliveryState::Scheduled | DeliveryState::InFlight | DeliveryState::Held => Self::Scheduled,
+            DeliveryState::Delivered => Self::Delivered,
+            DeliveryState::Exhausted => Self::Exhausted,
+            DeliveryState::Skipped => Self::Skipped,
+            DeliveryState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+pub(crate) fn endpoint_state(code: i64) -> Outcome<EndpointState> {
+    match code {
+        0 => Ok(EndpointState::Enabled),
+        1 => Ok(EndpointState::Paused),
+        2 => Ok(EndpointState::Disabled),
+        other => Err(damaged(format!("endpoint state {other}"))),
+    }
+}
+
+pub(crate) fn endpoint_state_code(state: EndpointState) -> i64 {
+    match state {
+        EndpointState::Enabled => 0,
+        EndpointState::Paused => 1,
+        EndpointState::Disabled => 2,
+    }
+}
+
+/// The code of an error class is its place in [`ErrorClass::ALL`], to which new ones are only appended.
+pub(crate) fn error_code(class: ErrorClass) -> i64 {
+    class as i64
+}
+
+fn error_class(code: i64) -> Outcome<ErrorClass> {
+    usize::try_from(code)
+        .ok()
+        .and_then(|code| ErrorClass::ALL.get(code))
+        .copied()
+        .ok_or_else(|| damaged(format!("error class {code}")))
+}
+
+pub(crate) fn time(millis: i64) -> Outcome<Timestamp> {
+    Timestamp::from_millisecond(millis).map_err(damaged)
+}
+
+pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Outcome<T> {
+    text.parse().map_err(damaged)
+}
+
+pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Outcome<T> {
+    serde_json::from_str(text).map_err(damaged)
+}
+
+pub(crate) fn place(due_at: i64, seq: i64, n: u16) -> Place {
+    Place { due_at, key: DeliveryKey { seq, n } }
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Outcome<&'a str> {
+    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+}
+
+/// The columns that [`endpoint`] reads.
+pub(crate) const ENDPOINT: &str = "p.no, p.id, t.id, p.url, p.topics, p.description, p.metadata, p.timeout_ms, \
+     p.retry, p.state, p.state_reason, p.parked_until, p.version, p.created_at, p.updated_at \
+     FROM endpoints p JOIN tenants t ON t.no = p.tenant_no";
+
+/// Reads an endpoint, but for its secrets.
+pub(crate) fn endpoint(conn: &Connection, row: &Row<'_>) -> Outcome<Endpoint> {
+    let no: i64 = row.get(0)?;
+    let retry: Option<String> = row.get(8)?;
+    Ok(Endpoint {
+        id: EndpointId::from_uuid(
+            uuid_from_blob(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?).map_err(damaged)?,
+        ),
+        tenant: parse(text(row, 2)?)?,
+        url: row.get(3)?,
+        topics: json(text(row, 4)?)?,
+        description: row.get(5)?,
+        metadata: json::<BTreeMap<String, String>>(text(row, 6)?)?,
+        timeout: row.get::<_, Option<u64>>(7)?.map(|ms| Period(Duration::from_millis(ms))),
+        retry: retry.as_deref().map(json).transpose()?,
+        state: endpoint_state(row.get(9)?)?,
+        state_reason: row.get(10)?,
+        parked_until: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
+        secrets: secrets(conn, no)?,
+        version: row.get(12)?,
+        created_at: time(row.get(13)?)?,
+        updated_at: time(row.get(14)?)?,
+    })
+}
+
+fn secrets(conn: &Connection, endpoint_no: i64) -> Outcome<Vec<EndpointSecret>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT sealed, expires_at FROM endpoint_secrets WHERE endpoint_no = ? ORDER BY rank",
+    )?;
+    let mut found = statement.query([endpoint_no])?;
+    let mut secrets = Vec::new();
+    while let Some(row) = found.next()? {
+        secrets.push(EndpointSecret {
+            sealed: Sealed(Bytes::from(row.get::<_, Vec<u8>>(0)?)),
+            expires_at: row.get::<_, Option<i64>>(1)?.map(time).transpose()?,
+        });
+    }
+    Ok(secrets)
+}
+
+pub(crate) fn endpoint_by_no(conn: &Connection, no: i64) -> Outcome<Option<Endpoint>> {
+    let mut statement = conn.prepare_cached(&format!("SELECT {ENDPOINT} WHERE p.no = ?"))?;
+    let mut found = statement.query([no])?;
+    found.next()?.map(|row| endpoint(conn, row)).transpose()
+}
+
+/// The columns that [`event`] reads; the tenant's id is the caller's to know.
+pub(crate) const EVENT: &str = "e.id, e.topic, e.content_type, e.payload, e.accepted_at, e.deliveries, e.seq";
+
+pub(crate) fn event(row: &Row<'_>, tenant: &posthaste_model::TenantId) -> Outcome<EventRecord> {
+    Ok(EventRecord {
+        event: Event {
+            tenant: tenant.clone(),
+            id: parse(text(row, 0)?)?,
+            topic: parse(text(row, 1)?)?,
+            payload: Payload::from_parts(row.get(2)?, Bytes::from(row.get::<_, Vec<u8>>(3)?)),
+            accepted_at: time(row.get(4)?)?,
+        },
+        deliveries: row.get(5)?,
+    })
+}
+
+/// The columns that [`delivery`] reads.
+pub(crate) const DELIVERY: &str = "d.event_seq, d.n, e.id, e.topic, e.accepted_at, p.id, p.state, d.state, \
+     d.attempts, d.failures, d.due_at, d.last_status, d.last_error, d.completed_at \
+     FROM events e JOIN deliveries d ON d.event_seq = e.seq JOIN endpoints p ON p.no = d.endpoint_no";
+
+pub(crate) fn delivery_key(row: &Row<'_>) -> rusqlite::Result<DeliveryKey> {
+    Ok(DeliveryKey { seq: row.get(0)?, n: row.get(1)? })
+}
+
+pub(crate) fn delivery(row: &Row<'_>, tenant: &posthaste_model::TenantId, leased: bool) -> Outcome<Delivery> {
+    let accepted_at: i64 = row.get(4)?;
+    let endpoint = row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?;
+    let state = RowState::delivery_state(row.get(7)?, leased, endpoint_state(row.get(6)?)?)?;
+    let due_at = row.get::<_, Option<i64>>(10)?.filter(|_| !leased);
+    Ok(Delivery {
+        id: delivery_key(row)?.id(accepted_at),
+        tenant: tenant.clone(),
+        event: parse(text(row, 2)?)?,
+        topic: parse(text(row, 3)?)?,
+        endpoint: EndpointId::from_uuid(uuid_from_blob(endpoint).map_err(damaged)?),
+        state,
+        attempts: row.get(8)?,
+        failures: row.get(9)?,
+        due_at: due_at.map(time).transpose()?,
+        last_status: row.get(11)?,
+        last_error: row.get::<_, Option<i64>>(12)?.map(error_class).transpose()?,
+        created_at: time(accepted_at)?,
+        completed_at: row.get::<_, Option<i64>>(13)?.map(time).transpose()?,
+    })
+}
+
+/// Whether a delivery meets the conditions of a filter.
+pub(crate) fn meets(delivery: &Delivery, filter: &DeliveryFilter) -> bool {
+    filter.state.is_none_or(|state| delivery.state == state)
+        && filter.endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
+        && filter.event.as_ref().is_none_or(|event| delivery.event == *event)
+        && filter.topic.as_ref().is_none_or(|topic| delivery.topic == *topic)
+}
+
+/// The columns that [`attempt`] reads.
+pub(crate) const ATTEMPT: &str = "number, id, started_at, queued_us, first_byte_us, total_us, status, headers, \
+     body, truncated, error, detail FROM attempts";
+
+pub(crate) fn attempt(row: &Row<'_>) -> Outcome<Attempt> {
+    let micros = |column| row.get::<_, u64>(column).map(Duration::from_micros);
+    let outcome = match row.get::<_, Option<u16>>(6)? {
+        Some(status) => AttemptOutcome::Replied(Reply {
+            status,
+            headers: json(text(row, 7)?)?,
+            body: Bytes::from(row.get::<_, Vec<u8>>(8)?),
+            truncated: row.get(9)?,
+        }),
+        None => AttemptOutcome::Failed { class: error_class(row.get(10)?)?, detail: row.get(11)? },
+    };
+    let id = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(Attempt {
+        id: AttemptId::from_uuid(uuid_from_blob(id).map_err(damaged)?),
+        number: row.get(0)?,
+        started_at: time(row.get(2)?)?,
+        timings: Timings {
+            queued: micros(3)?,
+            first_byte: row.get::<_, Option<u64>>(4)?.map(Duration::from_micros),
+            total: micros(5)?,
+        },
+        outcome,
+    })
+}
+
+/// Whether a row exists.
+pub(crate) fn exists(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Outcome<bool> {
+    Ok(conn.prepare_cached(sql)?.query_row(params, |_| Ok(())).optional()?.is_some())
+}
