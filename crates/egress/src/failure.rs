@@ -1,0 +1,109 @@
+//! What an error of the HTTP client means, in words fit for customers.
+
+use std::error::Error;
+use std::io;
+
+use posthaste_model::{ErrorClass, Outcome};
+use rustls::CertificateError;
+
+use crate::vetting::Unresolved;
+
+pub(crate) fn failed(class: ErrorClass, detail: impl Into<String>) -> Outcome {
+    Outcome::Failed { class, detail: detail.into() }
+}
+
+/// The outcome of an exchange that ended in `error`.
+pub(crate) fn outcome_of(error: &reqwest::Error) -> Outcome {
+    let (class, detail) = judge(error);
+    failed(class, detail)
+}
+
+fn judge(error: &reqwest::Error) -> (ErrorClass, &'static str) {
+    if error.is_builder() {
+        return (ErrorClass::Internal, "the request could not be built");
+    }
+    if let Some(unresolved) = find::<Unresolved>(error) {
+        return judge_unresolved(unresolved);
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return (ErrorClass::Tls, describe_tls(tls));
+    }
+    let io = find::<io::Error>(error);
+    if io.and_then(io::Error::raw_os_error).is_some_and(|code| EXHAUSTED.contains(&code)) {
+        return (ErrorClass::Internal, "the service is short of sockets");
+    }
+    let io = io.map(io::Error::kind);
+    if error.is_connect() {
+        return match io {
+            // A TCP connect never meets the end of a stream, a handshake can.
+            Some(io::ErrorKind::UnexpectedEof) => {
+                (ErrorClass::Tls, "the connection was closed during the TLS handshake")
+            }
+            Some(io::ErrorKind::ConnectionRefused) => (ErrorClass::Connect, "the connection was refused"),
+            _ if error.is_timeout() => (ErrorClass::Connect, "no connection could be made in time"),
+            _ => (ErrorClass::Connect, "no connection could be made"),
+        };
+    }
+    if io.is_some_and(is_loss) || causes(error).any(|cause| LOST.contains(&cause.to_string().as_str())) {
+        (ErrorClass::Connect, "the connection was lost before the answer was complete")
+    } else {
+        (ErrorClass::Protocol, "the answer is not valid HTTP, or its head is too large")
+    }
+}
+
+fn judge_unresolved(unresolved: &Unresolved) -> (ErrorClass, &'static str) {
+    match unresolved {
+        Unresolved::Forbidden(_) => (ErrorClass::Blocked, "the address is not publicly reachable"),
+        Unresolved::Timeout => (ErrorClass::Dns, "the host name was not resolved in time"),
+        Unresolved::Failed(_) | Unresolved::Empty => (ErrorClass::Dns, "the host name could not be resolved"),
+        Unresolved::Astray => (ErrorClass::Internal, "the host name could not be judged"),
+    }
+}
+
+fn describe_tls(error: &rustls::Error) -> &'static str {
+    use CertificateError::{
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext, Revoked, UnknownIssuer,
+    };
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return "the TLS handshake failed";
+    };
+    match certificate {
+        Expired | ExpiredContext { .. } => "the certificate has expired",
+        NotValidYet | NotValidYetContext { .. } => "the certificate is not valid yet",
+        NotValidForName | NotValidForNameContext { .. } => "the certificate is not valid for the host name",
+        // The latter if the issuer merely bears a trusted one's name.
+        UnknownIssuer | BadSignature => "the certificate is not signed by a trusted authority",
+        Revoked => "the certificate has been revoked",
+        _ => "the certificate is not valid",
+    }
+}
+
+/// What Linux answers when this host has no more sockets to give: ENFILE, EMFILE, ENOBUFS (errno(3)). No fault of the
+/// receiver's. EADDRNOTAVAIL is not among them: a name with addresses of a family that this host lacks causes it, too.
+const EXHAUSTED: [i32; 3] = [23, 24, 105];
+
+/// hyper's words for a connection that ended too early. Its error type is not within reach to be asked.
+const LOST: [&str; 3] =
+    ["connection closed before message completed", "operation was canceled", "channel closed"];
+
+fn is_loss(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut, UnexpectedEof,
+    };
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut | UnexpectedEof)
+}
+
+fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error and all below it. An io error keeps what it wraps out of its `source`.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn Error + 'static)), |&cause| {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        }
+    })
+}

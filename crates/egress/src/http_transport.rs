@@ -1,0 +1,117 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::HeaderMap;
+use http::header::{self, HeaderName};
+use posthaste_model::{ErrorClass, Outcome};
+use reqwest::Method;
+use tokio::time::{Instant, timeout_at};
+
+use crate::failure::{failed, outcome_of};
+use crate::pool::Pool;
+use crate::reply;
+use crate::vetting::{Vetting, dialling};
+use crate::{EgressError, Exchange, Guard, Request, Resolver, SystemResolver, Transport, TransportSettings};
+
+/// The transport for real traffic: HTTP/1.1 over pooled connections, with TLS by the platform's root certificates.
+pub struct HttpTransport {
+    guard: Guard,
+    settings: TransportSettings,
+    pool: Pool,
+}
+
+impl HttpTransport {
+    /// A transport that resolves names with the operating system.
+    ///
+    /// # Errors
+    /// The extra roots or the proxy are not valid, or there is no root certificate to trust.
+    pub fn new(guard: Guard, settings: TransportSettings) -> Result<Self, EgressError> {
+        Self::with_resolver(guard, settings, Arc::new(SystemResolver))
+    }
+
+    /// A transport that resolves names with `resolver`.
+    ///
+    /// # Errors
+    /// As [`HttpTransport::new`].
+    pub fn with_resolver(
+        guard: Guard,
+        settings: TransportSettings,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, EgressError> {
+        let vetting = Vetting::new(guard.clone(), resolver, settings.resolve_timeout);
+        Ok(Self { guard, pool: Pool::new(settings.clone(), vetting)?, settings })
+    }
+
+    /// Whether the request may be sent at all; what is not known before a name is resolved is judged then.
+    fn admit(&self, request: &Request) -> Result<(), Outcome> {
+        let target = &request.target;
+        target.judge(&self.guard).map_err(|invalid| failed(ErrorClass::Blocked, invalid.to_string()))?;
+        if self.settings.proxy.is_some() && target.is_plain() && target.is_name() {
+            return Err(failed(ErrorClass::Blocked, "the URL must begin with https://"));
+        }
+        Ok(())
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        deadline: Instant,
+        head_arrived: impl FnOnce(),
+    ) -> Result<Outcome, Outcome> {
+        self.admit(&request)?;
+        let client = self.pool.client().map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "no HTTP client");
+            failed(ErrorClass::Internal, "the request could not be sent")
+        })?;
+        let Request { target, mut headers, body, .. } = request;
+        drop_framing(&mut headers);
+        let mut post = reqwest::Request::new(Method::POST, target.url().clone());
+        *post.headers_mut() = headers;
+        *post.body_mut() = Some(body.into());
+
+        let reply = dialling(&target, async {
+            let response = client.execute(post).await?;
+            head_arrived();
+            reply::read(response, &self.settings, deadline).await
+        });
+        reply.await.map(Outcome::Replied).map_err(|error| {
+            let error = error.without_url();
+            tracing::debug!(host = target.host(), error = ?error, "exchange failed");
+            outcome_of(&error)
+        })
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(&self, request: Request) -> Exchange {
+        let begun = Instant::now();
+        let mut first_byte = None;
+        let deadline = begun + request.deadline;
+        let exchange = self.exchange(request, deadline, || first_byte = Some(begun.elapsed()));
+        let outcome = match timeout_at(deadline, exchange).await {
+            Ok(Ok(outcome) | Err(outcome)) => outcome,
+            Err(_) => failed(ErrorClass::Timeout, "no complete answer in time"),
+        };
+        Exchange { outcome, first_byte, total: begun.elapsed() }
+    }
+}
+
+/// Headers that frame the message or belong to its connection (RFC 9110 section 7.6.1): no caller may forge them.
+const FRAMING: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::HOST,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+fn drop_framing(headers: &mut HeaderMap) {
+    for name in &FRAMING {
+        headers.remove(name);
+    }
+}

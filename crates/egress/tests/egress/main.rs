@@ -1,0 +1,12 @@
+//! What attackers try against the door to customers, each attempt named by its test.
+
+// Not every function here is marked as a test, but all of it is one.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bounds;
+mod client;
+mod guard;
+mod names;
+mod setup;
+mod target;
+mod tls;
