@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use posthaste_model::RetryPolicy;
+use posthaste_store::Retain;
+
+/// How the dispatcher works.
+#[derive(Debug, Clone)]
+pub struct DispatchSettings {
+    /// Names this process among the owners of partitions.
+    pub owner: String,
+    /// How many deliveries may be between lease and settlement at once.
+    pub max_in_flight: usize,
+    /// How many of one endpoint a lease call gives in a turn.
+    pub per_endpoint: usize,
+    /// How long an exchange may take, where the endpoint does not say.
+    pub timeout: Duration,
+    /// When failed deliveries are tried again, where the endpoint does not say.
+    pub retry: RetryPolicy,
+    /// How long a partition stays ours without being renewed.
+    pub ownership: Duration,
+    /// How long events are kept.
+    pub retain: Retain,
+}
+
+impl DispatchSettings {
+    /// The longest timeout that an endpoint may have.
+    pub const MAX_TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// How long a lease lives: longer than any attempt, its settlement included.
+    pub(crate) fn lease_for(&self) -> Duration {
+        self.drain_for() + Duration::from_secs(60)
+    }
+
+    /// How long requests in flight get to finish when the dispatcher is drained.
+    pub(crate) fn drain_for(&self) -> Duration {
+        self.timeout.max(Self::MAX_TIMEOUT) + Duration::from_secs(5)
+    }
+}

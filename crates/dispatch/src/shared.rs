@@ -1,0 +1,44 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posthaste_egress::Transport;
+use posthaste_model::{AttemptId, Clock, Timestamp};
+use posthaste_policy::Jitter;
+use posthaste_store::Store;
+use rand::{Rng as _, rngs::StdRng};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::{DispatchSettings, settler::Finished, target::Targets};
+
+/// What the dispatcher's tasks have in common.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) targets: Targets,
+    pub(crate) clock: Clock,
+    pub(crate) settings: DispatchSettings,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) finished: mpsc::UnboundedSender<Finished>,
+    pub(crate) chance: Arc<Chance>,
+}
+
+/// The dispatcher's randomness, all from the seed it was given.
+pub(crate) struct Chance {
+    jitter: Mutex<Jitter>,
+    ids: Mutex<StdRng>,
+}
+
+impl Chance {
+    pub(crate) fn new(mut seed: StdRng) -> Self {
+        Self { jitter: Mutex::new(Jitter::seeded(seed.next_u64())), ids: Mutex::new(seed) }
+    }
+
+    pub(crate) fn jitter(&self) -> MutexGuard<'_, Jitter> {
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn attempt_id(&self, now: Timestamp) -> AttemptId {
+        let mut random = [0; 10];
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut random);
+        AttemptId::mint(now, random)
+    }
+}

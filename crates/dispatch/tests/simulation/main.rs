@@ -1,0 +1,20 @@
+//! The dispatcher on paused time: between the reference store, which may fail, and subscribers that do as a script says.
+
+// Not every function here is marked as a test, but all of it is one.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod access;
+mod chaos;
+mod delivering;
+mod draining;
+mod endpoints;
+mod load;
+mod outage;
+mod ownership;
+mod process;
+mod reckoning;
+mod retrying;
+mod rotation;
+mod seen;
+mod subscribers;
+mod world;

@@ -1,0 +1,87 @@
+use posthaste_dispatch::envelope;
+use posthaste_model::{Attempt, DeliveryState, Endpoint, ErrorClass, RetryPolicy};
+use posthaste_policy::max_attempts;
+use posthaste_signing::SigningKeys;
+use posthaste_store::conformance::{Shown, invariants};
+
+use crate::{
+    seen::{Seen, Sent},
+    world::World,
+};
+
+/// Fails unless every invariant holds for what happened and for what is shown, and the attempts are the requests that
+/// subscribers saw. Nothing may be in flight.
+pub(crate) async fn reckon(world: &World) {
+    let shown = world.shown().await;
+    let seen = world.seen();
+    let mut broken = invariants::broken_by(&seen.steps);
+    broken.extend(invariants::broken_in(&shown));
+    broken.extend(invariants::unrecorded(&seen.steps, &shown));
+    broken.extend(invariants::beyond_policy(&shown, allowed));
+    let mut broken: Vec<String> = broken.iter().map(ToString::to_string).collect();
+    broken.extend(mismatches(world, &seen, &shown));
+    broken.extend(seen.requests.iter().filter_map(|sent| forgery(world, sent)));
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+fn allowed(endpoint: &Endpoint) -> u32 {
+    max_attempts(endpoint.retry.as_ref().unwrap_or(&RetryPolicy::default()))
+}
+
+/// Where requests and attempts do not match, delivery by delivery.
+fn mismatches(world: &World, seen: &Seen, shown: &Shown) -> Vec<String> {
+    let mut all: Vec<&Sent> = seen.requests.iter().filter(|sent| was_made(sent)).collect();
+    let mut broken = Vec::new();
+    for (delivery, attempts) in &shown.deliveries {
+        let (endpoint, _) = &world.endpoints[&delivery.endpoint];
+        let of_delivery = |sent: &&Sent| sent.url == endpoint.url && sent.event() == delivery.event.as_str();
+        let mut requests: Vec<&Sent> = all.extract_if(.., |sent| of_delivery(sent)).collect();
+        let mut unknown = 0;
+        for attempt in attempts {
+            match attempt.outcome.error() {
+                Some(ErrorClass::Unknown) => unknown += 1,
+                Some(ErrorClass::Blocked) => {}
+                _ => match requests.iter().position(|sent| is_request_of(attempt, sent)) {
+                    Some(at) => drop(requests.remove(at)),
+                    None => {
+                        broken.push(format!("an attempt that no subscriber saw: {delivery:?}, {attempt:?}"))
+                    }
+                },
+            }
+        }
+        if requests.len() > unknown {
+            broken.push(format!("requests without an attempt: {delivery:?}, {attempts:?}, {requests:?}"));
+        }
+        let exhausted = delivery.state == DeliveryState::Exhausted;
+        if exhausted && delivery.failures != allowed(endpoint) {
+            broken.push(format!("exhausted after {} failures: {delivery:?}", delivery.failures));
+        }
+    }
+    broken.extend(all.iter().map(|sent| format!("a request of no delivery: {sent:?}")));
+    broken
+}
+
+/// A fault of ours is one that kept the request from being made.
+fn was_made(sent: &Sent) -> bool {
+    sent.ended.as_ref().is_none_or(|(_, outcome)| outcome.error() != Some(ErrorClass::Internal))
+}
+
+fn is_request_of(attempt: &Attempt, sent: &Sent) -> bool {
+    let outcome = sent.ended.as_ref().map(|(_, outcome)| outcome);
+    sent.at == attempt.started_at && outcome == Some(&attempt.outcome)
+}
+
+/// What is wrong with a request: other bytes than those of its event, or not signed.
+fn forgery(world: &World, sent: &Sent) -> Option<String> {
+    let event = world.events.iter().find(|event| event.id.as_str() == sent.event());
+    let (_, secret) = world.endpoints.values().find(|(endpoint, _)| endpoint.url == sent.url)?;
+    let keys = SigningKeys::new(secret, []);
+    let verified = keys.verify(|name| sent.header(name), &sent.body, sent.at.as_second(), Default::default());
+    let wrong = match (event, verified) {
+        (None, _) => "of no event".into(),
+        (Some(event), _) if envelope(event).1 != sent.body => "with other bytes than its event's".into(),
+        (_, Err(error)) => error.to_string(),
+        (_, Ok(())) => return None,
+    };
+    Some(format!("a request {wrong}: {sent:?}"))
+}
