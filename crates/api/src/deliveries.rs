@@ -1,0 +1,244 @@
+use actix_web::{
+    get,
+    web::{Data, Json},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use posthaste_model::{
+    Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, EndpointId, ErrorClass, EventId, Outcome, Reply,
+    TenantId, Timestamp, TopicName,
+};
+use posthaste_store::DeliveryFilter;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    cursor::{List, Listed},
+    params::{BothInPath, InPath, InQuery},
+    problem::Problem,
+    service::Service,
+};
+
+/// One event on its way to one endpoint.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub(crate) struct DeliveryBody {
+    #[schema(value_type = String)]
+    id: DeliveryId,
+    #[schema(value_type = String)]
+    tenant: TenantId,
+    #[schema(value_type = String)]
+    event: EventId,
+    #[schema(value_type = String)]
+    topic: TopicName,
+    #[schema(value_type = String)]
+    endpoint: EndpointId,
+    /// `scheduled`, `in_flight`, `delivered`, `exhausted`, `held`, `skipped` or `cancelled`.
+    #[schema(value_type = String)]
+    state: DeliveryState,
+    /// How many attempts have been recorded.
+    attempts: u32,
+    /// How many of them count against the retry policy.
+    failures: u32,
+    /// When the next attempt is due.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    due_at: Option<Timestamp>,
+    /// The status of the last attempt that was answered.
+    last_status: Option<u16>,
+    /// Why the last attempt was not answered; null: it was.
+    #[schema(value_type = Option<String>)]
+    last_error: Option<ErrorClass>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it reached its final state.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    completed_at: Option<Timestamp>,
+}
+
+/// One HTTP request of a delivery, and what came of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
+struct AttemptBody {
+    #[schema(value_type = String)]
+    id: AttemptId,
+    /// Counts from 1.
+    number: u32,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    timings: TimingsBody,
+    /// The answer; null: there was none.
+    response: Option<ResponseBody>,
+    /// Why there was no answer.
+    error: Option<ErrorBody>,
+}
+
+/// Where the time went, in milliseconds.
+#[derive(Serialize, ToSchema)]
+struct TimingsBody {
+    /// From when the attempt was due until it began.
+    queued_ms: f64,
+    /// From its beginning until the head of the answer had arrived.
+    first_byte_ms: Option<f64>,
+    /// From its beginning until its end.
+    total_ms: f64,
+}
+
+/// An endpoint's answer, as much of it as is kept.
+#[derive(Serialize, ToSchema)]
+struct ResponseBody {
+    status: u16,
+    /// Names and values in the order of their arrival.
+    headers: Vec<(String, String)>,
+    /// A body that is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    /// A body that is not text, in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    /// Whether the body was longer than what is kept.
+    truncated: bool,
+}
+
+/// Why an attempt was not answered.
+#[derive(Serialize, ToSchema)]
+struct ErrorBody {
+    /// `blocked`, `dns`, `connect`, `tls`, `timeout`, `protocol`, `internal` or `unknown`.
+    #[schema(value_type = String)]
+    class: ErrorClass,
+    /// What happened.
+    detail: String,
+}
+
+/// The attempts of a delivery.
+#[derive(Serialize, ToSchema)]
+struct Attempts {
+    /// Oldest first.
+    data: Vec<AttemptBody>,
+}
+
+/// Which deliveries are wanted: those that meet every condition.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DeliveryQuery {
+    /// In this state.
+    #[param(value_type = Option<String>)]
+    state: Option<DeliveryState>,
+    /// To this endpoint.
+    #[param(value_type = Option<String>)]
+    endpoint: Option<EndpointId>,
+    /// Of this event.
+    #[param(value_type = Option<String>)]
+    event: Option<EventId>,
+    /// Of this topic.
+    #[param(value_type = Option<String>)]
+    topic: Option<TopicName>,
+    /// Rows of a page: 1 to 500, 50 where nothing is said.
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl From<Delivery> for DeliveryBody {
+    fn from(delivery: Delivery) -> Self {
+        let Delivery {
+            id,
+            tenant,
+            event,
+            topic,
+            endpoint,
+            state,
+            attempts,
+            failures,
+            due_at,
+            last_status,
+            last_error,
+            created_at,
+            completed_at,
+        } = delivery;
+        Self {
+            id,
+            tenant,
+            event,
+            topic,
+            endpoint,
+            state,
+            attempts,
+            failures,
+            due_at,
+            last_status,
+            last_error,
+            created_at,
+            completed_at,
+        }
+    }
+}
+
+impl From<Attempt> for AttemptBody {
+    fn from(attempt: Attempt) -> Self {
+        let millis = |duration: std::time::Duration| duration.as_micros() as f64 / 1_000.0;
+        let (response, error) = match attempt.outcome {
+            Outcome::Replied(reply) => (Some(reply.into()), None),
+            Outcome::Failed { class, detail } => (None, Some(ErrorBody { class, detail })),
+        };
+        Self {
+            id: attempt.id,
+            number: attempt.number,
+            started_at: attempt.started_at,
+            timings: TimingsBody {
+                queued_ms: millis(attempt.timings.queued),
+                first_byte_ms: attempt.timings.first_byte.map(millis),
+                total_ms: millis(attempt.timings.total),
+            },
+            response,
+            error,
+        }
+    }
+}
+
+impl From<Reply> for ResponseBody {
+    fn from(Reply { status, headers, body, truncated }: Reply) -> Self {
+        let text = std::str::from_utf8(&body).ok().map(str::to_owned);
+        let body_base64 = text.is_none().then(|| STANDARD.encode(&body));
+        Self { status, headers, body: text, body_base64, truncated }
+    }
+}
+
+/// List a tenant's deliveries, newest first.
+#[utoipa::path(tag = "deliveries", params(("tenant" = String, Path), DeliveryQuery),
+    responses((status = 200, body = Listed<DeliveryBody>)))]
+#[get("/tenants/{tenant}/deliveries")]
+pub(crate) async fn list_deliveries(
+    service: Data<Service>,
+    tenant: InPath<TenantId>,
+    query: InQuery<DeliveryQuery>,
+) -> Result<Json<Listed<DeliveryBody>>, Problem> {
+    let DeliveryQuery { state, endpoint, event, topic, limit, cursor } = query.0;
+    let filter = DeliveryFilter { state, endpoint, event, topic };
+    let list = List::new("deliveries", &(&tenant.0, &filter));
+    let page = list.page(limit, cursor.as_deref())?;
+    let page = service.store.deliveries(&tenant.0, filter, page).await?;
+    Ok(Json(list.answer(page, DeliveryBody::from)))
+}
+
+/// Read a delivery.
+#[utoipa::path(tag = "deliveries", params(("tenant" = String, Path), ("delivery" = String, Path)),
+    responses((status = 200, body = DeliveryBody)))]
+#[get("/tenants/{tenant}/deliveries/{delivery}")]
+pub(crate) async fn get_delivery(
+    service: Data<Service>,
+    path: BothInPath<TenantId, DeliveryId>,
+) -> Result<Json<DeliveryBody>, Problem> {
+    Ok(Json(service.store.delivery(&path.0, path.1).await?.into()))
+}
+
+/// List the attempts of a delivery, oldest first.
+#[utoipa::path(tag = "deliveries", params(("tenant" = String, Path), ("delivery" = String, Path)),
+    responses((status = 200, body = Attempts)))]
+#[get("/tenants/{tenant}/deliveries/{delivery}/attempts")]
+pub(crate) async fn list_attempts(
+    service: Data<Service>,
+    path: BothInPath<TenantId, DeliveryId>,
+) -> Result<Json<Attempts>, Problem> {
+    let attempts = service.store.attempts(&path.0, path.1).await?;
+    Ok(Json(Attempts { data: attempts.into_iter().map(AttemptBody::from).collect() }))
+}

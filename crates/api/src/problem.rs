@@ -1,0 +1,188 @@
+//! What every error looks like: `application/problem+json` (RFC 9457).
+
+use std::fmt;
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header};
+use posthaste_store::StoreError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An error, as the caller reads it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    place: Option<Place>,
+}
+
+/// The kinds of error. Each has a stable name that callers may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    MalformedJson,
+    InvalidParameter,
+    Unauthorized,
+    NotFound,
+    MethodNotAllowed,
+    EventConflict,
+    Conflict,
+    TooLarge,
+    UnsupportedMediaType,
+    InvalidField,
+    Internal,
+    Unavailable,
+}
+
+/// What in the request is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// JSON pointer (RFC 6901) into the body.
+    Pointer(String),
+    /// Name of a query or path parameter.
+    Parameter(String),
+    /// Name of a header.
+    Header(String),
+}
+
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// The kind of error: stable, for programs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:posthaste:problem:invalid-field")]
+    kind: String,
+    /// The kind of error, for people.
+    title: &'static str,
+    /// The HTTP status, once more.
+    status: u16,
+    /// What is wrong with this request.
+    detail: &'a str,
+    /// Where it is wrong: a `pointer` into the body, a `parameter` or a `header`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Place],
+}
+
+impl Kind {
+    /// Its stable name, its title, its status.
+    fn facts(self) -> (&'static str, &'static str, StatusCode) {
+        match self {
+            Self::MalformedJson => ("malformed-json", "The body is not valid JSON", StatusCode::BAD_REQUEST),
+            Self::InvalidParameter => {
+                ("invalid-parameter", "A parameter or header is not valid", StatusCode::BAD_REQUEST)
+            }
+            Self::Unauthorized => ("unauthorized", "A valid API key is needed", StatusCode::UNAUTHORIZED),
+            Self::NotFound => ("not-found", "It does not exist", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", "The method does not exist here", StatusCode::METHOD_NOT_ALLOWED)
+            }
+            Self::EventConflict => {
+                ("event-conflict", "The id was used before for other content", StatusCode::CONFLICT)
+            }
+            Self::Conflict => ("conflict", "It cannot be done as things stand", StatusCode::CONFLICT),
+            Self::TooLarge => ("too-large", "The request is too large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                "The content type is not supported here",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ),
+            Self::InvalidField => ("invalid-field", "A field is not valid", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Internal => ("internal", "The service failed", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Unavailable => {
+                ("unavailable", "The service is unavailable", StatusCode::SERVICE_UNAVAILABLE)
+            }
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), place: None }
+    }
+
+    /// A field of the body that is wrong, by its JSON pointer.
+    pub(crate) fn field(pointer: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self::new(Kind::InvalidField, detail.to_string()).at(Place::Pointer(pointer.into()))
+    }
+
+    /// A query or path parameter that is wrong.
+    pub(crate) fn parameter(name: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self::new(Kind::InvalidParameter, detail.to_string()).at(Place::Parameter(name.into()))
+    }
+
+    /// A header that is wrong.
+    pub(crate) fn header(name: &str, detail: impl fmt::Display) -> Self {
+        Self::new(Kind::InvalidParameter, detail.to_string()).at(Place::Header(name.to_owned()))
+    }
+
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// The same, for an item of a batch: its pointer begins with where the item is.
+    pub(crate) fn within(mut self, prefix: &str) -> Self {
+        if let Some(Place::Pointer(pointer)) = &mut self.place {
+            pointer.insert_str(0, prefix);
+        }
+        self
+    }
+
+    /// A failure that is not the caller's: logged here, and not described to the caller.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request failed");
+        Self::new(Kind::Internal, "an unexpected error; it is in the service's log")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.kind.facts().2
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (name, title, status) = self.kind.facts();
+        let mut response = HttpResponse::build(status);
+        match self.kind {
+            Kind::Unauthorized => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
+            Kind::Unavailable => response.insert_header((header::RETRY_AFTER, "1")),
+            _ => &mut response,
+        };
+        response.content_type("application/problem+json").json(ProblemBody {
+            kind: format!("urn:posthaste:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            errors: self.place.as_slice(),
+        })
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(_) => Self::new(Kind::NotFound, error.to_string()),
+            StoreError::EventConflict { .. } => Self::new(Kind::EventConflict, error.to_string()),
+            StoreError::InvalidCursor => Self::parameter("cursor", error),
+            // Only after many tries: a matter of moments, and no fault of the request's.
+            StoreError::StaleView | StoreError::StaleEndpoint => {
+                Self::new(Kind::Unavailable, format!("{error}; nothing was written, try again"))
+            }
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the store is unavailable");
+                Self::new(Kind::Unavailable, "the store is unavailable; nothing was written")
+            }
+            StoreError::NotOwner
+            | StoreError::ForeignKey
+            | StoreError::InUse { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::Damaged { .. } => Self::internal(&error),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+use std::sync::Arc;
+
+use posthaste_egress::Guard;
+use posthaste_model::Clock;
+use posthaste_signing::Sealer;
+use posthaste_store::Store;
+
+use crate::{Entropy, KeyDigest};
+
+/// What the API works with.
+pub struct Service {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What judges the URLs of endpoints.
+    pub guard: Guard,
+    /// What seals their secrets.
+    pub sealer: Arc<Sealer>,
+    /// The time.
+    pub clock: Clock,
+    /// Ids, secrets, nonces.
+    pub entropy: Entropy,
+    /// The rest.
+    pub settings: ApiSettings,
+}
+
+/// How the API behaves.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// The key that may do everything.
+    pub admin_key: KeyDigest,
+    /// Bytes that the payload of an event may have.
+    pub payload_limit: usize,
+    /// Bytes that the body of any request may have.
+    pub request_limit: usize,
+    /// Whether events of topics that nobody registered are accepted.
+    pub open_topics: bool,
+    /// Threads that serve requests.
+    pub workers: usize,
+}

@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+
+use posthaste_model::{EndpointId, EndpointState, Period, RetryPolicy, TenantId, Timestamp, TopicPattern};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Client, ClientError, ListOptions, Paged, SecretText,
+    call::{Body, Call},
+};
+
+/// What an endpoint is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewEndpoint {
+    /// Where deliveries go.
+    pub url: String,
+    /// Which topics it wants; not empty.
+    pub topics: Vec<TopicPattern>,
+    /// For people.
+    pub description: String,
+    /// The caller's own facts about it.
+    pub metadata: BTreeMap<String, String>,
+    /// How long one exchange may take: 1 s to 30 s; none: the service's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Period>,
+    /// When failed deliveries are tried again; none: the service's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// Whether deliveries go out.
+    pub state: EndpointState,
+}
+
+/// A URL of a tenant that wants events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Made by the service.
+    pub id: EndpointId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Where deliveries go, as the service writes it.
+    pub url: String,
+    /// Which topics it wants.
+    pub topics: Vec<TopicPattern>,
+    /// For people.
+    pub description: String,
+    /// The caller's own facts about it.
+    pub metadata: BTreeMap<String, String>,
+    /// How long one exchange may take; none: the service's default.
+    pub timeout: Option<Period>,
+    /// When failed deliveries are tried again; none: the service's default.
+    pub retry: Option<RetryPolicy>,
+    /// Whether deliveries go out.
+    pub state: EndpointState,
+    /// Why it is disabled, for people.
+    pub state_reason: Option<String>,
+    /// Nothing is sent to it before this time, because it asked for a pause.
+    pub parked_until: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// An endpoint as it was made, with the secret that signs its deliveries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CreatedEndpoint {
+    /// The endpoint.
+    #[serde(flatten)]
+    pub endpoint: Endpoint,
+    /// What the subscriber verifies signatures with.
+    pub secret: SecretText,
+}
+
+impl NewEndpoint {
+    /// An enabled endpoint that wants every topic, and is otherwise as the service has it by default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            topics: vec![TopicPattern::All],
+            description: String::new(),
+            metadata: BTreeMap::new(),
+            timeout: None,
+            retry: None,
+            state: EndpointState::Enabled,
+        }
+    }
+}
+
+impl Client {
+    /// Registers an endpoint: `POST /v1/tenants/{tenant}/endpoints`.
+    pub async fn create_endpoint(
+        &self,
+        tenant: &TenantId,
+        endpoint: &NewEndpoint,
+    ) -> Result<CreatedEndpoint, ClientError> {
+        let endpoints = self.at(&["v1", "tenants", tenant.as_str(), "endpoints"]);
+        endpoints.post(Some(Body::json(endpoint)?)).await
+    }
+
+    /// Lists a tenant's endpoints, newest first: `GET /v1/tenants/{tenant}/endpoints`.
+    pub async fn endpoints(
+        &self,
+        tenant: &TenantId,
+        options: &ListOptions,
+    ) -> Result<Paged<Endpoint>, ClientError> {
+        self.at(&["v1", "tenants", tenant.as_str(), "endpoints"]).page(options).get().await
+    }
+
+    /// Reads an endpoint: `GET /v1/tenants/{tenant}/endpoints/{endpoint}`.
+    pub async fn endpoint(&self, tenant: &TenantId, id: EndpointId) -> Result<Endpoint, ClientError> {
+        self.at_endpoint(tenant, id).get().await
+    }
+
+    /// Changes an endpoint by a JSON merge patch (RFC 7396): `PATCH /v1/tenants/{tenant}/endpoints/{endpoint}`.
+    ///
+    /// The patch has the fields of [`NewEndpoint`] that change, such as `{"state": "paused"}`; null takes the default.
+    pub async fn patch_endpoint(
+        &self,
+        tenant: &TenantId,
+        id: EndpointId,
+        patch: &Value,
+    ) -> Result<Endpoint, ClientError> {
+        self.at_endpoint(tenant, id).patch(patch).await
+    }
+
+    /// Deletes an endpoint and cancels its open deliveries: `DELETE /v1/tenants/{tenant}/endpoints/{endpoint}`.
+    pub async fn delete_endpoint(&self, tenant: &TenantId, id: EndpointId) -> Result<(), ClientError> {
+        self.at_endpoint(tenant, id).delete().await
+    }
+
+    fn at_endpoint(&self, tenant: &TenantId, id: EndpointId) -> Call<'_> {
+        self.at(&["v1", "tenants", tenant.as_str(), "endpoints", &id.to_string()])
+    }
+}

@@ -1,0 +1,159 @@
+use bytes::Bytes;
+use posthaste_model::{EventId, TenantId, Timestamp, TopicName};
+use reqwest::header::HeaderValue;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{Client, ClientError, Delivery, ListOptions, Paged, call::Body};
+
+/// An event to publish.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewEvent {
+    /// Its type.
+    pub topic: TopicName,
+    /// Any JSON value: the `data` that subscribers receive, byte for byte.
+    pub data: Box<RawValue>,
+    /// Unique within the tenant: publishing it again changes nothing. None: the service makes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<EventId>,
+}
+
+/// What became of an event that was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The caller's, or the one that was made.
+    pub id: EventId,
+    /// To how many endpoints it goes.
+    pub deliveries: u32,
+    /// Whether it had been accepted before.
+    pub duplicate: bool,
+}
+
+/// An event that was accepted. It has either `data`, or `content_type` and one of `body` and `body_base64`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// Unique within the tenant.
+    pub id: EventId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its type.
+    pub topic: TopicName,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// To how many endpoints it goes; 0: it matched nobody.
+    pub delivery_count: u32,
+    /// The JSON value that was published, byte for byte.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<RawValue>>,
+    /// The content type of a raw body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// A raw body that is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// A raw body that is not text, in base64 (RFC 4648, section 4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+}
+
+/// An event with its deliveries.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventDetail {
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+    /// The newest 100; [`Client::deliveries`] lists all of them.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Reads a field that is there: a published null is a value as any other.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(deserializer).map(Some)
+}
+
+impl<'de> Deserialize<'de> for EventDetail {
+    // Not derived: what is flattened goes through a buffer, which no RawValue survives.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Rest {
+            deliveries: Vec<Delivery>,
+        }
+        let whole = Box::<RawValue>::deserialize(deserializer)?;
+        let event = serde_json::from_str(whole.get()).map_err(D::Error::custom)?;
+        let Rest { deliveries } = serde_json::from_str(whole.get()).map_err(D::Error::custom)?;
+        Ok(Self { event, deliveries })
+    }
+}
+
+impl NewEvent {
+    /// An event without an id. To publish JSON that is written already, set the fields.
+    ///
+    /// # Errors
+    /// [`ClientError::Encode`].
+    pub fn new(topic: TopicName, data: &impl Serialize) -> Result<Self, ClientError> {
+        let data = to_raw_value(data).map_err(|source| ClientError::Encode { source })?;
+        Ok(Self { topic, data, id: None })
+    }
+
+    /// The same event with an id.
+    #[must_use]
+    pub fn with_id(self, id: EventId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+}
+
+impl Client {
+    /// Publishes an event: `POST /v1/tenants/{tenant}/events`. Only with an id can it be tried again without harm.
+    pub async fn publish(&self, tenant: &TenantId, event: &NewEvent) -> Result<Accepted, ClientError> {
+        self.at(&["v1", "tenants", tenant.as_str(), "events"]).post(Some(Body::json(event)?)).await
+    }
+
+    /// Publishes 1 to 1,000 events, all or none: `POST /v1/tenants/{tenant}/events`. Answers in their order.
+    pub async fn publish_batch(
+        &self,
+        tenant: &TenantId,
+        events: &[NewEvent],
+    ) -> Result<Vec<Accepted>, ClientError> {
+        #[derive(Serialize)]
+        struct Batch<'a> {
+            events: &'a [NewEvent],
+        }
+        #[derive(Deserialize)]
+        struct AcceptedBatch {
+            events: Vec<Accepted>,
+        }
+        let body = Body::json(&Batch { events })?;
+        let answer = self.at(&["v1", "tenants", tenant.as_str(), "events"]).post(Some(body)).await;
+        answer.map(|AcceptedBatch { events }| events)
+    }
+
+    /// Publishes a body of any content type, which subscribers receive as it is:
+    /// `POST /v1/tenants/{tenant}/events?topic=`.
+    pub async fn publish_raw(
+        &self,
+        tenant: &TenantId,
+        topic: &TopicName,
+        id: Option<&EventId>,
+        content_type: &str,
+        bytes: Bytes,
+    ) -> Result<Accepted, ClientError> {
+        let content_type = HeaderValue::from_str(content_type)
+            .map_err(|source| ClientError::InvalidHeader { name: "content-type", source })?;
+        let events = self.at(&["v1", "tenants", tenant.as_str(), "events"]);
+        events.query("topic", Some(topic)).query("id", id).post(Some(Body { content_type, bytes })).await
+    }
+
+    /// Lists a tenant's events, newest first: `GET /v1/tenants/{tenant}/events`.
+    pub async fn events(
+        &self,
+        tenant: &TenantId,
+        options: &ListOptions,
+    ) -> Result<Paged<Event>, ClientError> {
+        self.at(&["v1", "tenants", tenant.as_str(), "events"]).page(options).get().await
+    }
+
+    /// Reads an event with its deliveries: `GET /v1/tenants/{tenant}/events/{event}`.
+    pub async fn event(&self, tenant: &TenantId, id: &EventId) -> Result<EventDetail, ClientError> {
+        self.at(&["v1", "tenants", tenant.as_str(), "events", id.as_str()]).get().await
+    }
+}

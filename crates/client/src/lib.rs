@@ -1,0 +1,45 @@
+//! A typed client of the Posthaste REST API.
+//!
+//! [`Client`] has one method for each route, named as the route is; requests and answers are plain structs, and whatever
+//! goes wrong is a [`ClientError`].
+//!
+//! Invariants:
+//! - A call sends one request, and ends with its timeout. Nothing is sent twice, no redirect is followed.
+//! - An event's `data` is sent and read byte for byte.
+//! - Answers may have fields that are not known here: a service newer than its client is understood.
+//! - Neither the key nor an endpoint's secret shows in `Debug`.
+//!
+//! What is *not* here: no retries, no reading ahead of pages, no proxy from the environment. Nothing is validated that the
+//! service validates.
+
+mod answer;
+mod call;
+mod client;
+mod connection;
+mod deliveries;
+mod endpoints;
+mod error;
+mod events;
+mod health;
+mod paging;
+mod problem;
+mod secrets;
+mod tenants;
+mod topics;
+
+pub use client::{Client, DEFAULT_TIMEOUT};
+pub use deliveries::{Attempt, AttemptError, AttemptResponse, AttemptTimings, Delivery, DeliveryFilter};
+pub use endpoints::{CreatedEndpoint, Endpoint, NewEndpoint};
+pub use error::ClientError;
+pub use events::{Accepted, Event, EventDetail, NewEvent};
+pub use health::{Health, Readiness};
+pub use paging::{ListOptions, Paged};
+pub use problem::{Place, Problem, ProblemKind};
+pub use secrets::{RetiringSecret, SecretText, Secrets};
+pub use tenants::{Tenant, TenantFields, TenantPatch};
+pub use topics::{Topic, TopicFields};
+
+pub use posthaste_model::{
+    AttemptId, DeliveryId, DeliveryState, EndpointId, EndpointState, ErrorClass, EventId, Period,
+    RetryPolicy, TenantId, Timestamp, TopicName, TopicPattern,
+};

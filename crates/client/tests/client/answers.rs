@@ -1,0 +1,136 @@
+//! How answers are read that are not what was asked for.
+
+use bytes::Bytes;
+use posthaste_client::{ClientError, Place, Problem, ProblemKind};
+use posthaste_testkit::Reply;
+use serde_json::json;
+
+use crate::setup::{exchange, json, tenant};
+
+fn problem(status: u16, body: &str) -> Reply {
+    Reply::status(status).with_header("content-type", "application/problem+json").with_body(body.to_owned())
+}
+
+/// What becomes of a call that reads, and of one that deletes.
+#[track_caller]
+fn check(reply: Reply, read: &str, delete: &str) {
+    let told = |error: ClientError| match error {
+        ClientError::Problem(problem) => format!("Problem: {problem}"),
+        ClientError::Unexpected { status, body } => format!("Unexpected: {status} {body}"),
+        ClientError::Unreadable { status, source } => {
+            let source = source.to_string();
+            format!("Unreadable: {status} {}", source.split(" at line").next().unwrap())
+        }
+        ClientError::Transport { .. } => "Transport".to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let (result, requests) = exchange(reply.clone(), async |client| client.tenant(&tenant()).await);
+    assert_eq!(result.map_or_else(told, |tenant| tenant.name), read);
+    assert_eq!(requests.len(), 1, "nothing is sent twice");
+    let (result, _) = exchange(reply, async |client| client.delete_tenant(&tenant()).await);
+    assert_eq!(result.map_or_else(told, |()| "deleted".to_owned()), delete);
+}
+
+#[test]
+fn errors_and_garbage() {
+    #[track_caller]
+    fn same(reply: Reply, told: &str) {
+        check(reply, told, told);
+    }
+    let missing = r#"{"type": "urn:posthaste:problem:not-found", "title": "None",
+        "status": 404, "detail": "no tenant"}"#;
+    same(problem(404, missing), "Problem: None (404): no tenant");
+    same(
+        Reply::status(404)
+            .with_header("content-type", "Application/Problem+JSON; charset=utf-8")
+            .with_body(missing),
+        "Problem: None (404): no tenant",
+    );
+    same(problem(502, "<html>"), "Unexpected: 502 <html>");
+    same(problem(502, r#"{"title": "Bad gateway"}"#), r#"Unexpected: 502 {"title": "Bad gateway"}"#);
+    same(Reply::status(404).with_body(missing), &format!("Unexpected: 404 {missing}"));
+    same(Reply::status(500), "Unexpected: 500 ");
+    same(Reply::status(500).with_body(&b"\xff"[..]), "Unexpected: 500 \u{fffd}");
+    same(Reply::status(500).with_body(vec![b'x'; 5_000]), &format!("Unexpected: 500 {}", "x".repeat(1_000)));
+    same(Reply::status(307).with_header("location", "/v1/tenants"), "Unexpected: 307 ");
+    same(Reply::Close, "Transport");
+    same(Reply::Raw(Bytes::from_static(b"SSH-2.0-OpenSSH\r\n")), "Transport");
+    same(Reply::Raw(Bytes::from_static(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{")), "Transport");
+
+    let eof = "EOF while parsing a value";
+    check(Reply::status(204), &format!("Unreadable: 204 {eof}"), "deleted");
+    check(json(""), &format!("Unreadable: 200 {eof}"), "deleted");
+    check(json("<html>"), "Unreadable: 200 expected value", "deleted");
+    check(json(r#"{"id": "acme"}"#), "Unreadable: 200 missing field `name`", "deleted");
+    check(
+        json(r#"{"id": "a/b"}"#),
+        "Unreadable: 200 not a tenant id: expected 1 to 64 letters, digits, '.', '_' or '-', not only dots",
+        "deleted",
+    );
+}
+
+#[test]
+fn a_problem_keeps_all_that_it_says() {
+    let kinds = [
+        ("malformed-json", ProblemKind::MalformedJson),
+        ("invalid-parameter", ProblemKind::InvalidParameter),
+        ("unauthorized", ProblemKind::Unauthorized),
+        ("not-found", ProblemKind::NotFound),
+        ("method-not-allowed", ProblemKind::MethodNotAllowed),
+        ("event-conflict", ProblemKind::EventConflict),
+        ("conflict", ProblemKind::Conflict),
+        ("too-large", ProblemKind::TooLarge),
+        ("unsupported-media-type", ProblemKind::UnsupportedMediaType),
+        ("invalid-field", ProblemKind::InvalidField),
+        ("internal", ProblemKind::Internal),
+        ("unavailable", ProblemKind::Unavailable),
+        ("gone-fishing", ProblemKind::Other("urn:posthaste:problem:gone-fishing".into())),
+    ];
+    for (name, kind) in kinds {
+        let body = json!({
+            "type": format!("urn:posthaste:problem:{name}"), "title": "Title", "status": 422, "detail": "detail",
+            "errors": [{"pointer": "/events/0/data"}, {"parameter": "limit"}, {"header": "x"}, {"moon": 1}]
+        });
+        let (result, _) = exchange(problem(422, &body.to_string()), async |client| {
+            client.tenants(&Default::default()).await
+        });
+        let Err(ClientError::Problem(problem)) = result else { panic!("{result:?}") };
+        assert_eq!(serde_json::to_value(&problem).unwrap(), body);
+        let errors = vec![
+            Place::Pointer("/events/0/data".into()),
+            Place::Parameter("limit".into()),
+            Place::Header("x".into()),
+            Place::Other(json!({"moon": 1})),
+        ];
+        let expect = Problem { kind, title: "Title".into(), status: 422, detail: "detail".into(), errors };
+        assert_eq!(problem, expect);
+        assert_eq!(
+            problem.to_string(),
+            r#"Title (422): detail [field /events/0/data] [parameter limit] [header x] [{"moon":1}]"#
+        );
+    }
+}
+
+#[test]
+fn a_service_that_is_not_ready_says_so() {
+    #[track_caller]
+    fn check(reply: Reply, expect: Result<bool, &str>) {
+        let (result, _) = exchange(reply, async |client| client.ready().await);
+        match (result, expect) {
+            (Ok(readiness), Ok(expect)) => {
+                assert_eq!(readiness.is_ready(), expect);
+                assert_eq!(readiness.durability, "disk");
+                assert_eq!(readiness.reason.as_deref(), (!expect).then_some("the disk is full"));
+            }
+            (Err(error), Err(expect)) => assert_eq!(error.to_string(), expect),
+            (result, _) => panic!("{result:?}"),
+        }
+    }
+    let unavailable = r#"{"status": "unavailable", "durability": "disk", "reason": "the disk is full"}"#;
+    check(json(r#"{"status": "ready", "durability": "disk"}"#), Ok(true));
+    check(Reply::status(503).with_body(unavailable), Ok(false));
+    check(Reply::status(500).with_body("no"), Err("unexpected answer with status 500: no"));
+    check(Reply::status(503).with_body("busy"), Err("unexpected answer with status 503: busy"));
+    let title = r#"{"type": "about:blank", "title": "Busy", "status": 503, "detail": "wait"}"#;
+    check(problem(503, title), Err("Busy (503): wait"));
+}

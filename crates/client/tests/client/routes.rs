@@ -1,0 +1,331 @@
+//! What each method sends, and that it gives back what the service answers.
+
+use posthaste_client::{
+    Client, ClientError, DeliveryFilter, DeliveryState, EndpointState, ListOptions, NewEndpoint, NewEvent,
+    Period, RetryPolicy, TenantFields, TenantPatch, TopicFields,
+};
+use posthaste_testkit::Reply;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::setup::{KEY, delivery, endpoint, event, exchange, json, tenant, topic};
+
+/// Calls a service that gives `answer` (null: an empty 204), asserts that the request had this line and this body, and
+/// that what the call returns is the answer.
+#[track_caller]
+fn check<T: Serialize>(
+    call: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
+    line: &str,
+    body: &str,
+    answer: Value,
+) {
+    let reply = if answer.is_null() { Reply::status(204) } else { json(grown(&answer).to_string()) };
+    let (returned, requests) = exchange(reply, call);
+    let [request] = &requests[..] else { panic!("{requests:?}") };
+    assert_eq!(format!("{} {}", request.method, request.path), line);
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+    assert_eq!(request.header("content-type"), (!body.is_empty()).then_some("application/json"));
+    assert_eq!(std::str::from_utf8(&request.body).unwrap(), body);
+    assert_eq!(serde_json::to_value(returned.unwrap()).unwrap(), answer);
+}
+
+/// The answer of a newer service: each object has one more field, but for those that callers fill.
+fn grown(answer: &Value) -> Value {
+    match answer {
+        Value::Object(fields) => {
+            let grow = |(name, value): (&String, &Value)| match name.as_str() {
+                "metadata" | "example" | "retry" => (name.clone(), value.clone()),
+                _ => (name.clone(), grown(value)),
+            };
+            fields.iter().map(grow).chain([("later".to_owned(), json!({"than": "this client"}))]).collect()
+        }
+        Value::Array(rows) => rows.iter().map(grown).collect(),
+        _ => answer.clone(),
+    }
+}
+
+fn list_of(row: Value) -> Value {
+    json!({"data": [row], "next": "1f2e-7"})
+}
+
+/// What a list is asked by for its second page.
+const SECOND_PAGE: &str = "limit=2&cursor=1f2e-a+b%26c%3Dd";
+
+fn second_page() -> ListOptions {
+    ListOptions { limit: Some(2), cursor: Some("1f2e-a b&c=d".into()) }
+}
+
+#[test]
+fn tenants() {
+    let answer = json!({
+        "id": "acme", "name": "Acme", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
+    });
+    let fields = TenantFields { name: "Acme".into() };
+    check(
+        async |client| client.put_tenant(&tenant(), &fields).await,
+        "PUT /v1/tenants/acme",
+        r#"{"name":"Acme"}"#,
+        answer.clone(),
+    );
+    check(async |client| client.tenant(&tenant()).await, "GET /v1/tenants/acme", "", answer.clone());
+    for (patch, body) in
+        [(TenantPatch { name: Some("Acme".into()) }, r#"{"name":"Acme"}"#), (TenantPatch::default(), "{}")]
+    {
+        check(
+            async |client| client.patch_tenant(&tenant(), &patch).await,
+            "PATCH /v1/tenants/acme",
+            body,
+            answer.clone(),
+        );
+    }
+    check(async |client| client.delete_tenant(&tenant()).await, "DELETE /v1/tenants/acme", "", Value::Null);
+    check(
+        async |client| client.tenants(&ListOptions::default()).await,
+        "GET /v1/tenants",
+        "",
+        list_of(answer.clone()),
+    );
+    check(
+        async |client| client.tenants(&second_page()).await,
+        &format!("GET /v1/tenants?{SECOND_PAGE}"),
+        "",
+        json!({"data": [answer.clone(), answer], "next": null}),
+    );
+}
+
+#[test]
+fn topics() {
+    let answer = json!({
+        "name": "order.paid", "description": "An order was paid", "example": {"order": 42}, "archived": true,
+        "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
+    });
+    let full = TopicFields {
+        description: "An order was paid".into(),
+        example: Some(json!({"order": 42})),
+        archived: true,
+    };
+    for (fields, body) in [
+        (full, r#"{"description":"An order was paid","example":{"order":42},"archived":true}"#),
+        (TopicFields::default(), r#"{"description":"","archived":false}"#),
+    ] {
+        check(
+            async |client| client.put_topic(&topic(), &fields).await,
+            "PUT /v1/topics/order.paid",
+            body,
+            answer.clone(),
+        );
+    }
+    check(async |client| client.topic(&topic()).await, "GET /v1/topics/order.paid", "", answer.clone());
+    check(
+        async |client| client.delete_topic(&topic()).await,
+        "DELETE /v1/topics/order.paid",
+        "",
+        Value::Null,
+    );
+    check(
+        async |client| client.topics(&second_page()).await,
+        &format!("GET /v1/topics?{SECOND_PAGE}"),
+        "",
+        list_of(answer),
+    );
+}
+
+const ENDPOINT: &str = "/v1/tenants/acme/endpoints/ep_00000000000077078707070707070707";
+
+fn an_endpoint() -> Value {
+    json!({
+        "id": endpoint(), "tenant": "acme", "url": "https://example.com/hooks", "topics": ["order.*", "refund"],
+        "description": "Orders", "metadata": {"team": "a"}, "timeout": "15s", "retry": {"schedule": ["5s", "5m"]},
+        "state": "disabled", "state_reason": "it was gone", "parked_until": "2026-01-03T00:00:00Z",
+        "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
+    })
+}
+
+#[test]
+fn endpoints() {
+    let mut created = an_endpoint();
+    created["secret"] = json!("whsec_c2VjcmV0");
+    check(
+        async |client| {
+            client.create_endpoint(&tenant(), &NewEndpoint::new("https://example.com/hooks")).await
+        },
+        "POST /v1/tenants/acme/endpoints",
+        r#"{"url":"https://example.com/hooks","topics":["*"],"description":"","metadata":{},"state":"enabled"}"#,
+        created.clone(),
+    );
+    let full = NewEndpoint {
+        topics: vec!["order.*".parse().unwrap(), "refund".parse().unwrap()],
+        description: "Orders".into(),
+        metadata: [("team".to_owned(), "a".to_owned())].into(),
+        timeout: Some(Period::from_secs(15)),
+        retry: Some(RetryPolicy::schedule(vec![Period::from_secs(5), Period::from_secs(300)]).unwrap()),
+        state: EndpointState::Paused,
+        ..NewEndpoint::new("https://example.com/hooks")
+    };
+    check(
+        async |client| client.create_endpoint(&tenant(), &full).await,
+        "POST /v1/tenants/acme/endpoints",
+        concat!(
+            r#"{"url":"https://example.com/hooks","topics":["order.*","refund"],"description":"Orders","#,
+            r#""metadata":{"team":"a"},"timeout":"15s","retry":{"schedule":["5s","5m"]},"state":"paused"}"#
+        ),
+        created,
+    );
+    check(
+        async |client| client.endpoint(&tenant(), endpoint()).await,
+        &format!("GET {ENDPOINT}"),
+        "",
+        an_endpoint(),
+    );
+    check(
+        async |client| {
+            client.patch_endpoint(&tenant(), endpoint(), &json!({"retry": null, "state": "paused"})).await
+        },
+        &format!("PATCH {ENDPOINT}"),
+        r#"{"retry":null,"state":"paused"}"#,
+        an_endpoint(),
+    );
+    check(
+        async |client| client.delete_endpoint(&tenant(), endpoint()).await,
+        &format!("DELETE {ENDPOINT}"),
+        "",
+        Value::Null,
+    );
+    check(
+        async |client| client.endpoints(&tenant(), &second_page()).await,
+        &format!("GET /v1/tenants/acme/endpoints?{SECOND_PAGE}"),
+        "",
+        list_of(an_endpoint()),
+    );
+}
+
+#[test]
+fn secrets() {
+    let answer = json!({
+        "secret": "whsec_bmV3", "retiring": [{"secret": "whsec_b2xk", "expires_at": "2026-01-02T00:00:00Z"}]
+    });
+    check(
+        async |client| client.secret(&tenant(), endpoint()).await,
+        &format!("GET {ENDPOINT}/secret"),
+        "",
+        answer.clone(),
+    );
+    for (overlap, body) in [(None, ""), (Some(Period::from_secs(3600)), r#"{"overlap":"1h"}"#)] {
+        check(
+            async |client| client.rotate_secret(&tenant(), endpoint(), overlap).await,
+            &format!("POST {ENDPOINT}/secret/rotate"),
+            body,
+            answer.clone(),
+        );
+    }
+}
+
+#[test]
+fn events() {
+    let accepted = json!({"id": "urn:ord-42:paid", "deliveries": 3, "duplicate": true});
+    let new = NewEvent::new(topic(), &json!({"order": 42})).unwrap();
+    let named = new.clone().with_id(event());
+    check(
+        async |client| client.publish(&tenant(), &named).await,
+        "POST /v1/tenants/acme/events",
+        r#"{"topic":"order.paid","data":{"order":42},"id":"urn:ord-42:paid"}"#,
+        accepted.clone(),
+    );
+    check(
+        async |client| {
+            let accepted = client.publish_batch(&tenant(), &[new, named]).await;
+            accepted.map(|accepted| json!({"events": accepted}))
+        },
+        "POST /v1/tenants/acme/events",
+        concat!(
+            r#"{"events":[{"topic":"order.paid","data":{"order":42}},"#,
+            r#"{"topic":"order.paid","data":{"order":42},"id":"urn:ord-42:paid"}]}"#
+        ),
+        json!({"events": [accepted.clone(), accepted]}),
+    );
+
+    let row = json!({
+        "id": "urn:ord-42:paid", "tenant": "acme", "topic": "order.paid", "accepted_at": "2026-01-01T00:00:00Z",
+        "delivery_count": 3, "content_type": "text/plain", "body": "paid"
+    });
+    check(
+        async |client| client.events(&tenant(), &second_page()).await,
+        &format!("GET /v1/tenants/acme/events?{SECOND_PAGE}"),
+        "",
+        list_of(row.clone()),
+    );
+    let mut detail = row;
+    detail["deliveries"] = json!([a_delivery()]);
+    check(
+        async |client| client.event(&tenant(), &event()).await,
+        "GET /v1/tenants/acme/events/urn:ord-42:paid",
+        "",
+        detail,
+    );
+}
+
+fn a_delivery() -> Value {
+    json!({
+        "id": delivery(), "tenant": "acme", "event": "urn:ord-42:paid", "topic": "order.paid", "endpoint": endpoint(),
+        "state": "in_flight", "attempts": 2, "failures": 1, "due_at": "2026-01-01T00:00:00.25Z", "last_status": 503,
+        "last_error": "timeout", "created_at": "2026-01-01T00:00:00Z", "completed_at": null
+    })
+}
+
+#[test]
+fn deliveries() {
+    let path = "/v1/tenants/acme/deliveries";
+    let id = delivery();
+    let all = DeliveryFilter::default();
+    check(
+        async |client| client.deliveries(&tenant(), &all, &ListOptions::default()).await,
+        &format!("GET {path}"),
+        "",
+        list_of(a_delivery()),
+    );
+    let some = DeliveryFilter {
+        state: Some(DeliveryState::InFlight),
+        endpoint: Some(endpoint()),
+        event: Some(event()),
+        topic: Some(topic()),
+    };
+    check(
+        async |client| client.deliveries(&tenant(), &some, &second_page()).await,
+        &format!(
+            "GET {path}?state=in_flight&endpoint={}&event=urn%3Aord-42%3Apaid&topic=order.paid&{SECOND_PAGE}",
+            endpoint()
+        ),
+        "",
+        list_of(a_delivery()),
+    );
+    check(async |client| client.delivery(&tenant(), id).await, &format!("GET {path}/{id}"), "", a_delivery());
+    let attempt = |response: Value, error: Value| {
+        json!({
+            "id": "att_00000000000077078707070707070707", "number": 1, "started_at": "2026-01-01T00:00:00Z",
+            "timings": {"queued_ms": 0.25, "first_byte_ms": null, "total_ms": 12.5}, "response": response,
+            "error": error
+        })
+    };
+    let text = json!({"status": 200, "headers": [["a", "1"], ["a", "2"]], "body": "ok", "truncated": false});
+    let binary = json!({"status": 500, "headers": [], "body_base64": "/w==", "truncated": true});
+    let error = json!({"class": "dns", "detail": "the name could not be resolved"});
+    check(
+        async |client| client.attempts(&tenant(), id).await.map(|attempts| json!({"data": attempts})),
+        &format!("GET {path}/{id}/attempts"),
+        "",
+        json!({"data": [
+            attempt(text, Value::Null), attempt(binary, Value::Null), attempt(Value::Null, error)
+        ]}),
+    );
+}
+
+#[test]
+fn health() {
+    check(async |client| client.health().await, "GET /healthz", "", json!({"status": "alive"}));
+    check(
+        async |client| client.ready().await,
+        "GET /readyz",
+        "",
+        json!({"status": "ready", "durability": "disk"}),
+    );
+}
