@@ -1,0 +1,169 @@
+//! What can be set, and where settings come from: flags over `POSTHASTE_*` variables over `posthaste.toml`.
+
+mod concealed;
+mod sources;
+
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+
+use anyhow::ensure;
+use ipnet::IpNet;
+use posthaste_model::{Period, RetryPolicy};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use concealed::Concealed;
+pub(crate) use sources::load;
+
+/// Every setting.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Address of the API.
+    pub(crate) listen: SocketAddr,
+    /// Folder for the embedded store and the keys.
+    pub(crate) data_dir: PathBuf,
+    /// The store; none: `sqlite:` and `posthaste.db` in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<String>,
+    /// The key that may do everything; none: made, printed once and kept in the data folder.
+    #[serde(skip_serializing)]
+    pub(crate) admin_key: Option<Concealed>,
+    /// The key that secrets are sealed with; none: made and kept in the data folder.
+    #[serde(skip_serializing)]
+    pub(crate) encryption_key: Option<Concealed>,
+    /// How long an exchange with an endpoint may take, where the endpoint does not say.
+    pub(crate) timeout: Period,
+    pub(crate) limits: Limits,
+    pub(crate) egress: EgressSettings,
+    pub(crate) retention: RetentionSettings,
+    pub(crate) topics: TopicSettings,
+    pub(crate) log: LogSettings,
+    /// When failed deliveries are tried again, where the endpoint does not say; none: ten attempts over three days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry: Option<RetryPolicy>,
+}
+
+/// Bounds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Bytes of an event's payload.
+    pub(crate) payload: usize,
+    /// Bytes of a request's body.
+    pub(crate) request: usize,
+    /// Deliveries under way at once.
+    pub(crate) in_flight: usize,
+}
+
+/// The way to customers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EgressSettings {
+    /// Networks that may be reached although they are not public, with plain http, too.
+    pub(crate) allow: Vec<IpNet>,
+    /// A forward proxy for everything that goes out. Its URL may hold a password.
+    #[serde(skip_serializing)]
+    pub(crate) proxy: Option<Concealed>,
+    /// A PEM file with certificates to trust beside the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// How long events are kept once their last delivery is final.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RetentionSettings {
+    /// Those that arrived everywhere.
+    pub(crate) delivered: Period,
+    /// Those that did not.
+    pub(crate) failed: Period,
+}
+
+/// How topics are treated.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TopicSettings {
+    /// Whether events of topics that nobody registered are accepted.
+    pub(crate) open: bool,
+}
+
+/// The log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogSettings {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,posthaste_dispatch=debug`.
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The bounds of `limits.in_flight`: beyond, a process is short of ports and files before it is short of anything else.
+const IN_FLIGHT: RangeInclusive<usize> = 1..=50_000;
+/// The bounds of `timeout`.
+const TIMEOUT: RangeInclusive<Period> = Period::from_secs(1)..=Period::from_secs(30);
+
+impl Settings {
+    /// Checks what the types cannot say.
+    fn validate(&self) -> anyhow::Result<()> {
+        let Limits { payload, request, in_flight } = self.limits;
+        ensure!(TIMEOUT.contains(&self.timeout), "timeout: must lie between 1s and 30s");
+        ensure!(payload > 0, "limits.payload: must be above 0");
+        ensure!(request >= payload, "limits.request: must not be below limits.payload");
+        ensure!(
+            IN_FLIGHT.contains(&in_flight),
+            "limits.in_flight: must lie between 1 and {}",
+            IN_FLIGHT.end()
+        );
+        Ok(())
+    }
+
+    /// The URL of the store.
+    pub(crate) fn store_url(&self) -> String {
+        self.store
+            .clone()
+            .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("posthaste.db").display()))
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7678)),
+            data_dir: PathBuf::from("posthaste-data"),
+            store: None,
+            admin_key: None,
+            encryption_key: None,
+            timeout: Period::from_secs(15),
+            limits: Limits::default(),
+            egress: EgressSettings::default(),
+            retention: RetentionSettings::default(),
+            topics: TopicSettings::default(),
+            log: LogSettings::default(),
+            retry: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { payload: 256 * 1024, request: 8 * 1024 * 1024, in_flight: 2_048 }
+    }
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { delivered: Period::from_secs(7 * 24 * 3600), failed: Period::from_secs(30 * 24 * 3600) }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Text }
+    }
+}

@@ -1,0 +1,252 @@
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use figment::{
+    Figment,
+    providers::{Format as _, Serialized, Toml},
+    util::nest,
+    value::{Tag, Value},
+};
+
+use crate::{cli::SettingsArgs, settings::Settings};
+
+/// The file that is read when none is named, if it exists.
+const DEFAULT_FILE: &str = "posthaste.toml";
+/// What the variables begin with.
+const PREFIX: &str = "POSTHASTE_";
+/// Names the file, and is no setting.
+const CONFIG_VARIABLE: &str = "POSTHASTE_CONFIG";
+
+/// How the text of a flag or variable is read.
+#[derive(Clone, Copy)]
+enum Shape {
+    Text,
+    Number,
+    Switch,
+    /// Separated by commas.
+    List,
+}
+
+/// Every setting that a flag or variable can give.
+const SETTINGS: [(&str, Shape); 24] = [
+    ("listen", Shape::Text),
+    ("data_dir", Shape::Text),
+    ("store", Shape::Text),
+    ("admin_key", Shape::Text),
+    ("encryption_key", Shape::Text),
+    ("timeout", Shape::Text),
+    ("limits.payload", Shape::Number),
+    ("limits.request", Shape::Number),
+    ("limits.in_flight", Shape::Number),
+    ("egress.allow", Shape::List),
+    ("egress.proxy", Shape::Text),
+    ("egress.ca_file", Shape::Text),
+    ("retention.delivered", Shape::Text),
+    ("retention.failed", Shape::Text),
+    ("topics.open", Shape::Switch),
+    ("log.level", Shape::Text),
+    ("log.format", Shape::Text),
+    ("retry.schedule", Shape::List),
+    ("retry.initial_interval", Shape::Text),
+    ("retry.multiplier", Shape::Number),
+    ("retry.randomization_factor", Shape::Number),
+    ("retry.max_interval", Shape::Text),
+    ("retry.max_elapsed_time", Shape::Text),
+    ("retry.max_attempts", Shape::Number),
+];
+
+/// Reads the settings: flags over variables over the file over the defaults.
+pub(crate) fn load(args: &SettingsArgs) -> anyhow::Result<Settings> {
+    let variables: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(PREFIX) && name != CONFIG_VARIABLE && !is_service_link(name))
+        .map(|(name, value)| {
+            let value = value.into_string().map_err(|_| anyhow::anyhow!("{name} is not valid UTF-8"))?;
+            Ok((name, value))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    merge(args, &variables)
+}
+
+fn merge(args: &SettingsArgs, variables: &[(String, String)]) -> anyhow::Result<Settings> {
+    let mut figment = Figment::new();
+    if let Some(file) = &args.config {
+        ensure!(file.is_file(), "--config: there is no file {}", file.display());
+        figment = figment.merge(Toml::file_exact(file));
+    } else if Path::new(DEFAULT_FILE).is_file() {
+        figment = figment.merge(Toml::file_exact(DEFAULT_FILE));
+    }
+    for (name, text) in variables {
+        figment = set(figment, setting_of(name)?, text).with_context(|| name.clone())?;
+    }
+    for assignment in &args.set {
+        let (name, text) =
+            assignment.split_once('=').with_context(|| format!("--set {assignment}: expected NAME=VALUE"))?;
+        figment = set(figment, known(name).with_context(|| format!("--set {assignment}"))?, text)?;
+    }
+    let data_dir = args.data_dir.as_ref().map(|folder| folder.to_string_lossy().into_owned());
+    for (name, text) in [("listen", &args.listen), ("data_dir", &data_dir), ("store", &args.store)] {
+        if let Some(text) = text {
+            figment = set(figment, (name, Shape::Text), text)?;
+        }
+    }
+    let settings: Settings = figment.extract().map_err(|error| describe(&error))?;
+    settings.validate().context("settings")?;
+    Ok(settings)
+}
+
+/// Whether Kubernetes sets the variable in every container beside a Service that is called `posthaste`.
+fn is_service_link(name: &str) -> bool {
+    let name = name.strip_prefix(PREFIX).unwrap_or(name);
+    name == "PORT" || name.starts_with("PORT_") || name.starts_with("SERVICE_")
+}
+
+/// Says what is wrong with which setting; where in our code it was read concerns nobody.
+fn describe(error: &figment::Error) -> anyhow::Error {
+    let path = error.path.join(".");
+    match error.metadata.as_ref().and_then(|metadata| metadata.source.as_ref()?.file_path()) {
+        Some(file) => anyhow::anyhow!("settings: {path}: {} (in {})", error.kind, file.display()),
+        None => anyhow::anyhow!("settings: {path}: {}", error.kind),
+    }
+}
+
+/// The setting that a variable stands for: `POSTHASTE_EGRESS_ALLOW` for `egress.allow`.
+fn setting_of(variable: &str) -> anyhow::Result<(&'static str, Shape)> {
+    let name = variable.strip_prefix(PREFIX).unwrap_or(variable).to_ascii_lowercase();
+    match SETTINGS.iter().find(|(setting, _)| setting.replace('.', "_") == name) {
+        Some(setting) => Ok(*setting),
+        None => bail!("{variable}: there is no such setting; 'posthaste settings' lists them"),
+    }
+}
+
+fn known(name: &str) -> anyhow::Result<(&'static str, Shape)> {
+    match SETTINGS.iter().find(|(setting, _)| *setting == name) {
+        Some(setting) => Ok(*setting),
+        None => bail!("there is no setting '{name}'; 'posthaste settings' lists them"),
+    }
+}
+
+fn set(figment: Figment, (name, shape): (&'static str, Shape), text: &str) -> anyhow::Result<Figment> {
+    let value = match shape {
+        Shape::Text => Value::from(text),
+        Shape::Number => {
+            let whole = text.parse::<i64>().map(Value::from);
+            whole
+                .or_else(|_| text.parse::<f64>().map(Value::from))
+                .with_context(|| format!("{name}: '{text}' is not a number"))?
+        }
+        Shape::Switch => text
+            .parse::<bool>()
+            .map(Value::from)
+            .with_context(|| format!("{name}: '{text}' is neither true nor false"))?,
+        Shape::List => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(Tag::Default, items.map(Value::from).collect())
+        }
+    };
+    Ok(figment.merge(Serialized::defaults(nest(name, value))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)], flags: &[&str]) -> anyhow::Result<Settings> {
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let args = SettingsArgs {
+            set: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            ..SettingsArgs::default()
+        };
+        merge(&args, &variables)
+    }
+
+    #[track_caller]
+    fn refused(variables: &[(&str, &str)], flags: &[&str], named: &str) {
+        let error = format!("{:#}", read(variables, flags).unwrap_err());
+        assert!(error.contains(named), "{error}");
+    }
+
+    #[test]
+    fn flags_win_over_variables() {
+        let settings = read(
+            &[("POSTHASTE_TIMEOUT", "3s"), ("POSTHASTE_LIMITS_PAYLOAD", "1000")],
+            &["timeout=4s", "egress.allow=127.0.0.0/8, ::1/128"],
+        )
+        .unwrap();
+        assert_eq!(settings.timeout.to_string(), "4s");
+        assert_eq!(settings.limits.payload, 1_000);
+        assert_eq!(settings.egress.allow.len(), 2);
+    }
+
+    #[test]
+    fn either_form_of_a_retry_policy_can_be_set() {
+        let list = read(&[("POSTHASTE_RETRY_SCHEDULE", "1s,2s")], &[]).unwrap();
+        assert!(
+            matches!(list.retry, Some(posthaste_model::RetryPolicy::Schedule(delays)) if delays.len() == 2)
+        );
+        let growing =
+            read(&[], &["retry.initial_interval=1s", "retry.max_interval=1m", "retry.max_attempts=4"])
+                .unwrap();
+        assert!(matches!(growing.retry, Some(posthaste_model::RetryPolicy::Exponential(_))));
+    }
+
+    #[test]
+    fn the_links_of_a_service_are_no_settings() {
+        for name in ["POSTHASTE_SERVICE_HOST", "POSTHASTE_PORT", "POSTHASTE_PORT_7678_TCP_ADDR"] {
+            assert!(is_service_link(name), "{name}");
+        }
+        assert!(SETTINGS.iter().all(|(name, _)| !is_service_link(&name.replace('.', "_").to_uppercase())));
+    }
+
+    #[test]
+    fn a_key_of_digits_stays_text() {
+        let settings = read(&[("POSTHASTE_ADMIN_KEY", "123456789012345678901234")], &[]).unwrap();
+        assert_eq!(settings.admin_key.unwrap().expose(), "123456789012345678901234");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        refused(&[("POSTHASTE_LISTN", "x")], &[], "POSTHASTE_LISTN");
+        refused(&[("POSTHASTE_LISTEN", "nowhere")], &[], "listen");
+        refused(&[("POSTHASTE_LIMITS_PAYLOAD", "many")], &[], "POSTHASTE_LIMITS_PAYLOAD");
+        refused(&[], &["egress.allow=10.0.0.0/99"], "egress.allow");
+        refused(&[], &["topics.open=perhaps"], "topics.open");
+        refused(&[], &["retry.schedule="], "schedule");
+        refused(&[], &["colour=blue"], "colour");
+        refused(&[], &["timeout=31s"], "timeout");
+        refused(&[], &["limits.in_flight=0"], "limits.in_flight");
+        refused(&[], &["limits.request=1000"], "limits.request");
+        refused(&[], &["timeout"], "NAME=VALUE");
+    }
+
+    #[test]
+    fn every_setting_that_is_printed_can_be_set() {
+        let printed = toml::Value::try_from(Settings::default()).unwrap();
+        fn names(value: &toml::Value, prefix: &str, found: &mut Vec<String>) {
+            match value.as_table() {
+                Some(table) => {
+                    for (name, value) in table {
+                        let dot = if prefix.is_empty() { "" } else { "." };
+                        names(value, &format!("{prefix}{dot}{name}"), found);
+                    }
+                }
+                None => found.push(prefix.to_owned()),
+            }
+        }
+        let mut found = Vec::new();
+        names(&printed, "", &mut found);
+        assert!(!found.is_empty());
+        for name in found {
+            assert!(known(&name).is_ok(), "{name} is printed and cannot be set");
+        }
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let page = include_str!("../../../../docs/settings.md");
+        for (name, _) in SETTINGS {
+            assert!(page.contains(&format!("\n| `{name}` |")), "docs/settings.md does not tell of {name}");
+        }
+    }
+}

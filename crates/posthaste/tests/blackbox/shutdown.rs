@@ -1,0 +1,83 @@
+use std::time::Duration;
+
+use posthaste_client::NewEvent;
+use posthaste_testkit::{Receiver, Reply};
+use serde_json::json;
+
+use crate::{
+    delivery::delivered,
+    service::{Service, folder, tenant, topic},
+    subscriber::endpoint,
+};
+
+/// A request that is under way when the service is asked to stop is finished and recorded.
+#[tokio::test]
+async fn sigterm_finishes_what_is_in_flight() {
+    let folder = folder();
+    let service = Service::start(folder.path());
+    let client = service.client();
+    let receiver = Receiver::start(|_| Reply::After(Duration::from_secs(1), Box::new(Reply::status(200))))
+        .await
+        .unwrap();
+    let topic = topic(&client, "order.paid").await;
+    endpoint(&client, receiver.url("/"), &[100]).await;
+    let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
+    client.publish(&tenant(), &event).await.unwrap();
+    receiver.wait_for(1, Duration::from_secs(20)).await;
+
+    service.terminate();
+    let status = tokio::task::spawn_blocking(move || service.wait()).await.unwrap();
+    assert!(status.success(), "{status}");
+
+    let service = Service::start(folder.path());
+    let delivery = delivered(&service.client(), "e1").await;
+    assert_eq!(delivery.attempts, 1, "it was recorded before the service ended");
+    assert_eq!(receiver.requests().len(), 1, "and not made again");
+}
+
+/// Whoever started the service may be gone: what it says is then lost, and nothing else.
+#[tokio::test]
+async fn a_closed_stdout_does_not_keep_it_from_draining() {
+    let folder = folder();
+    let service = Service::start_unheard(folder.path());
+    let client = service.client();
+    let receiver = Receiver::start(|_| Reply::After(Duration::from_secs(1), Box::new(Reply::status(200))))
+        .await
+        .unwrap();
+    let topic = topic(&client, "order.paid").await;
+    endpoint(&client, receiver.url("/"), &[100]).await;
+    let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
+    client.publish(&tenant(), &event).await.unwrap();
+    receiver.wait_for(1, Duration::from_secs(20)).await;
+    service.terminate();
+    let status = tokio::task::spawn_blocking(move || service.wait()).await.unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// Retries outlive a restart, at their time.
+#[tokio::test]
+async fn a_retry_is_made_by_the_next_process() {
+    let folder = folder();
+    let service = Service::start(folder.path());
+    let client = service.client();
+    let count = std::sync::atomic::AtomicU32::new(0);
+    let receiver = Receiver::start(move |_| {
+        Reply::status(if count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 { 500 } else { 200 })
+    })
+    .await
+    .unwrap();
+    let topic = topic(&client, "order.paid").await;
+    endpoint(&client, receiver.url("/"), &[3_000]).await;
+    let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
+    client.publish(&tenant(), &event).await.unwrap();
+    receiver.wait_for(1, Duration::from_secs(20)).await;
+    service.terminate();
+    let status = tokio::task::spawn_blocking(move || service.wait()).await.unwrap();
+    assert!(status.success());
+
+    let service = Service::start(folder.path());
+    let delivery = delivered(&service.client(), "e1").await;
+    assert_eq!(delivery.attempts, 2);
+    let requests = receiver.requests();
+    assert!(requests[1].arrived - requests[0].arrived >= Duration::from_millis(2_700));
+}
