@@ -10,11 +10,8 @@ use crate::{
     subscriber::endpoint,
 };
 
-/// A request that is under way when the service is asked to stop is finished and recorded.
-#[tokio::test]
-async fn sigterm_finishes_what_is_in_flight() {
-    let folder = folder();
-    let service = Service::start(folder.path());
+/// Publishes an event to a receiver that takes a second to answer, and waits until the request is under way.
+async fn one_in_flight(service: &Service) -> Receiver {
     let client = service.client();
     let receiver = Receiver::start(|_| Reply::After(Duration::from_secs(1), Box::new(Reply::status(200))))
         .await
@@ -24,10 +21,23 @@ async fn sigterm_finishes_what_is_in_flight() {
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     receiver.wait_for(1, Duration::from_secs(20)).await;
+    receiver
+}
 
+/// Asks a service to stop, and checks that it does so in order.
+async fn stop(service: Service) {
     service.terminate();
     let status = tokio::task::spawn_blocking(move || service.wait()).await.unwrap();
     assert!(status.success(), "{status}");
+}
+
+/// A request that is under way when the service is asked to stop is finished and recorded.
+#[tokio::test]
+async fn sigterm_finishes_what_is_in_flight() {
+    let folder = folder();
+    let service = Service::start(folder.path());
+    let receiver = one_in_flight(&service).await;
+    stop(service).await;
 
     let service = Service::start(folder.path());
     let delivery = delivered(&service.client(), "e1").await;
@@ -40,18 +50,12 @@ async fn sigterm_finishes_what_is_in_flight() {
 async fn a_closed_stdout_does_not_keep_it_from_draining() {
     let folder = folder();
     let service = Service::start_unheard(folder.path());
-    let client = service.client();
-    let receiver = Receiver::start(|_| Reply::After(Duration::from_secs(1), Box::new(Reply::status(200))))
-        .await
-        .unwrap();
-    let topic = topic(&client, "order.paid").await;
-    endpoint(&client, receiver.url("/"), &[100]).await;
-    let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
-    client.publish(&tenant(), &event).await.unwrap();
-    receiver.wait_for(1, Duration::from_secs(20)).await;
-    service.terminate();
-    let status = tokio::task::spawn_blocking(move || service.wait()).await.unwrap();
-    assert!(status.success(), "{status}");
+    let receiver = one_in_flight(&service).await;
+    stop(service).await;
+
+    let service = Service::start(folder.path());
+    assert_eq!(delivered(&service.client(), "e1").await.attempts, 1);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 /// Retries outlive a restart, at their time.
@@ -71,9 +75,7 @@ async fn a_retry_is_made_by_the_next_process() {
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     receiver.wait_for(1, Duration::from_secs(20)).await;
-    service.terminate();
-    let status = tokio::task::spawn_blocking(move || service.wait()).await.unwrap();
-    assert!(status.success());
+    stop(service).await;
 
     let service = Service::start(folder.path());
     let delivery = delivered(&service.client(), "e1").await;
