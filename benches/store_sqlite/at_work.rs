@@ -136,13 +136,15 @@ impl StoreAtWork {
     }
 
     fn write(&self, settlements: Vec<Settlement>) {
-        let settled = self.runtime.block_on(self.store.settle(settlements)).unwrap();
+        let settled = self.runtime.block_on(self.store.settle(settlements.into())).unwrap();
         assert!(settled.iter().all(|settled| *settled == Settled::Applied), "a lease was lost");
     }
 
     /// Keeps an endpoint's deliveries back for so long.
     pub(crate) fn park(&self, endpoint: EndpointId, pause: Duration) {
-        self.runtime.block_on(self.store.park(endpoint, self.now + pause)).unwrap();
+        self.runtime
+            .block_on(self.store.park(&TenantId::default_tenant(), endpoint, self.now + pause))
+            .unwrap();
     }
 
     /// Lets time pass.

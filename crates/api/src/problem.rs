@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     InvalidField,
     Internal,
     Unavailable,
+    Full,
 }
 
 /// What in the request is wrong.
@@ -91,6 +92,7 @@ impl Kind {
             Self::Unavailable => {
                 ("unavailable", "The service is unavailable", StatusCode::SERVICE_UNAVAILABLE)
             }
+            Self::Full => ("full", "The store has no room", StatusCode::INSUFFICIENT_STORAGE),
         }
     }
 }
@@ -152,6 +154,7 @@ impl ResponseError for Problem {
         match self.kind {
             Kind::Unauthorized => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             Kind::Unavailable => response.insert_header((header::RETRY_AFTER, "1")),
+            Kind::Full => response.insert_header((header::RETRY_AFTER, "10")),
             _ => &mut response,
         };
         response.content_type("application/problem+json").json(ProblemBody {
@@ -175,8 +178,16 @@ impl From<StoreError> for Problem {
                 Self::new(Kind::Unavailable, format!("{error}; nothing was written, try again"))
             }
             StoreError::Unavailable { .. } => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the store is unavailable");
-                Self::new(Kind::Unavailable, "the store is unavailable; nothing was written")
+                // The store and the dispatcher say so once; every publisher would say it again.
+                tracing::debug!(error = &error as &dyn std::error::Error, "the store is unavailable");
+                Self::new(
+                    Kind::Unavailable,
+                    "the store is unavailable; try again, an event with the id that it had now",
+                )
+            }
+            StoreError::Full { .. } => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the store is full");
+                Self::new(Kind::Full, "the store has no room; nothing was written, try again later")
             }
             StoreError::NotOwner
             | StoreError::ForeignKey

@@ -3,13 +3,19 @@
 //! | file | step |
 //! |---|---|
 //! | `dispatcher` | what is running, and how it is drained |
-//! | `partition` | holds a partition and leases what is due |
+//! | `membership` | says that this process is there, hears who else is |
+//! | `share` | how many partitions that leaves it, and which first |
+//! | `ownership` | takes what is missing of the share, gives up what is too much |
+//! | `hold` | one partition, from its claim to its handover |
+//! | `leasing` | leases what is due, and sets attempts going |
 //! | `attempt` | one lease: signs, sends, has `policy` decide |
 //! | `envelope` | the bytes that a subscriber receives |
 //! | `target` | what an endpoint's attempts have in common, made once |
-//! | `settler` | writes what came of the attempts, many at a time |
-//! | `patience` | waits out a store that is away |
+//! | `settler` | writes what came of a hold's attempts, many at a time |
 //! | `upkeep` | gives back lost leases, forgets what is over |
+//! | `patience` | waits out a store that is away, and says so once |
+//! | `alarm` | tells of a task that died |
+//! | `stage` | running, draining, drained |
 //!
 //! A permit goes with a delivery from its lease to its settlement, so that the permits bound everything that is in
 //! memory. What waits for its time waits in the store.
@@ -17,14 +23,20 @@
 //! What is *not* here: no decision (that is `policy`), no socket (`egress`), no key (`signing`), no knowledge of a
 //! backend, and nothing of our own API.
 
+mod alarm;
 mod attempt;
 mod dispatcher;
 mod envelope;
-mod partition;
+mod hold;
+mod leasing;
+mod membership;
+mod ownership;
 mod patience;
 mod settings;
 mod settler;
+mod share;
 mod shared;
+mod stage;
 mod target;
 mod upkeep;
 

@@ -6,7 +6,7 @@ use posthaste_store::Retain;
 /// How the dispatcher works.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
-    /// Names this process among the owners of partitions.
+    /// Names this process among the owners of partitions, and no other that lives.
     pub owner: String,
     /// How many deliveries may be between lease and settlement at once.
     pub max_in_flight: usize,
@@ -29,6 +29,17 @@ impl DispatchSettings {
     /// How long a lease lives: longer than any attempt, its settlement included.
     pub(crate) fn lease_for(&self) -> Duration {
         self.drain_for() + Duration::from_secs(60)
+    }
+
+    /// How often a partition is renewed, so that it outlives a renewal that fails.
+    pub(crate) fn renewal(&self) -> Duration {
+        self.ownership / 3
+    }
+
+    /// How often to say that we are there, to hear who else is, and to look for partitions that are free: an owner that
+    /// was killed is missed, and its partitions are taken, so much after its time has run out.
+    pub(crate) fn beat(&self) -> Duration {
+        self.ownership / 6
     }
 
     /// How long requests in flight get to finish when the dispatcher is drained.

@@ -1,44 +1,100 @@
 use std::sync::Arc;
 
-use posthaste_store::{Settlement, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use posthaste_store::{Settlement, StoreError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    task::JoinHandle,
+};
 
-use crate::{patience::Patience, shared::Chance};
+use crate::shared::Shared;
 
 /// How many settlements go to the store in one call.
 const BATCH: usize = 512;
 
-/// An attempt that is over, with the permit that bounds it until it is written.
-pub(crate) struct Finished {
-    pub(crate) settlement: Settlement,
-    pub(crate) permit: OwnedSemaphorePermit,
+/// Where the attempts of one hold report. Every attempt that is under way has one: when all are gone and all is
+/// written, the settler ends.
+#[derive(Clone)]
+pub(crate) struct Reports(mpsc::UnboundedSender<Report>);
+
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large one")]
+enum Report {
+    /// An attempt is over. The permit bounds it until it is written.
+    Attempted(Settlement, OwnedSemaphorePermit),
+    /// Somebody waits for what came before this to be written.
+    Asked(oneshot::Sender<()>),
 }
 
-/// Writes what came of the attempts until every sender is gone. While one batch is written the next gathers.
-pub(crate) async fn run(
-    store: Arc<dyn Store>,
-    chance: Arc<Chance>,
-    mut finished: mpsc::UnboundedReceiver<Finished>,
-) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while finished.recv_many(&mut batch, BATCH).await > 0 {
-        let (settlements, permits): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|one: Finished| (one.settlement, one.permit)).unzip();
-        settle(&*store, &chance, settlements).await;
+impl Reports {
+    /// Reports an attempt that is over.
+    pub(crate) fn send(&self, settlement: Settlement, permit: OwnedSemaphorePermit) {
+        // An error is a settler that was told not to wait.
+        let _ = self.0.send(Report::Attempted(settlement, permit));
+    }
+
+    /// Waits until everything that was reported before is written. False: it will not be.
+    pub(crate) async fn written(&self) -> bool {
+        let (asked, answer) = oneshot::channel();
+        self.0.send(Report::Asked(asked)).is_ok() && answer.await.is_ok()
+    }
+}
+
+/// Starts the settler of a hold.
+pub(crate) fn start(shared: &Arc<Shared>) -> (Reports, JoinHandle<()>) {
+    let (sender, reports) = mpsc::unbounded_channel();
+    let shared = Arc::clone(shared);
+    let work = async move { shared.alarm.guard("the settling of deliveries", run(&shared, reports)).await };
+    (Reports(sender), tokio::spawn(work))
+}
+
+/// Writes what came of the attempts. While one batch is written the next gathers.
+async fn run(shared: &Shared, mut reports: mpsc::UnboundedReceiver<Report>) {
+    let mut batch = Vec::new();
+    while reports.recv_many(&mut batch, BATCH).await > 0 {
+        let (mut settlements, mut permits, mut asking) = (Vec::new(), Vec::new(), Vec::new());
+        for report in batch.drain(..) {
+            match report {
+                Report::Attempted(settlement, permit) => {
+                    settlements.push(settlement);
+                    permits.push(permit);
+                }
+                Report::Asked(asked) => asking.push(asked),
+            }
+        }
+        if !settlements.is_empty() {
+            settle(shared, settlements.into()).await;
+        }
         drop(permits);
+        for asked in asking {
+            // Whoever asked may have gone.
+            let _ = asked.send(());
+        }
     }
 }
 
 /// Settles, however long the store is away: what was sent must be known. A settlement is idempotent.
-async fn settle(store: &dyn Store, chance: &Chance, settlements: Vec<Settlement>) {
-    let mut patience = Patience::new("settling deliveries", chance);
+async fn settle(shared: &Shared, settlements: Arc<[Settlement]>) {
+    let mut patience = shared.patience("settling deliveries");
     loop {
-        match store.settle(settlements.clone()).await {
-            Ok(_) => return patience.over(),
-            Err(error @ StoreError::Unavailable { .. }) => patience.wait(&error).await,
+        match shared.store.settle(Arc::clone(&settlements)).await {
+            Ok(_) => {
+                patience.over();
+                return;
+            }
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Full { .. })) => {
+                patience.wait(&error).await;
+            }
+            // One that cannot be written must not take its neighbours along, whose attempts would be made again.
+            Err(_) if settlements.len() > 1 => {
+                patience.over();
+                for settlement in settlements.iter() {
+                    Box::pin(settle(shared, Arc::new([settlement.clone()]))).await;
+                }
+                return;
+            }
             Err(error) => {
-                // The leases run out, and the deliveries are attempted again.
-                tracing::error!(error = &error as &dyn std::error::Error, "settlements were refused");
+                // The lease runs out, and the delivery is attempted again.
+                tracing::error!(error = &error as &dyn std::error::Error, "a settlement was refused");
+                patience.over();
                 return;
             }
         }

@@ -5,9 +5,14 @@ use posthaste_model::{AttemptId, Clock, Timestamp};
 use posthaste_policy::Jitter;
 use posthaste_store::Store;
 use rand::{Rng as _, rngs::StdRng};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
-use crate::{DispatchSettings, settler::Finished, target::Targets};
+use crate::{
+    DispatchSettings,
+    alarm::Alarm,
+    patience::{Outage, Patience},
+    target::Targets,
+};
 
 /// What the dispatcher's tasks have in common.
 pub(crate) struct Shared {
@@ -17,8 +22,16 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) settings: DispatchSettings,
     pub(crate) permits: Arc<Semaphore>,
-    pub(crate) finished: mpsc::UnboundedSender<Finished>,
-    pub(crate) chance: Arc<Chance>,
+    pub(crate) chance: Chance,
+    pub(crate) outage: Outage,
+    pub(crate) alarm: Alarm,
+}
+
+impl Shared {
+    /// The patience of one who needs the store.
+    pub(crate) fn patience(&self, doing: &'static str) -> Patience<'_> {
+        Patience::new(doing, &self.chance, &self.outage)
+    }
 }
 
 /// The dispatcher's randomness, all from the seed it was given.

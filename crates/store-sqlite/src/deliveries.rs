@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use posthaste_model::{EndpointId, Timestamp};
+use posthaste_model::{Endpoint, EndpointId, TenantId, Timestamp};
 use posthaste_store::{
     Deliveries, Epoch, LeaseRequest, Leases, Partition, Recovered, Result, Settled, Settlement, StoreError,
 };
@@ -15,6 +15,18 @@ use crate::{
 impl Deliveries for SqliteStore {
     fn partitions(&self) -> u16 {
         1
+    }
+
+    async fn attend(&self, owner: &str, now: Timestamp, ttl: Duration) -> Result<Vec<String>> {
+        let owner = owner.to_owned();
+        self.writer
+            .run(move |work| {
+                let attending = &mut work.state.attending;
+                attending.insert(owner, until(now, ttl));
+                attending.retain(|_, until| millis(now) < *until);
+                Ok(attending.keys().cloned().collect())
+            })
+            .await
     }
 
     async fn claim(
@@ -54,10 +66,11 @@ impl Deliveries for SqliteStore {
             .await
     }
 
-    async fn release(&self, _partition: Partition, epoch: Epoch) -> Result<()> {
+    async fn release(&self, _partition: Partition, epoch: Epoch, until: Timestamp) -> Result<()> {
         self.writer
             .run(move |work| {
                 work.state.owner.take_if(|owner| owner.epoch == epoch);
+                work.state.released.insert(epoch, millis(until));
                 Ok(())
             })
             .await
@@ -71,16 +84,18 @@ impl Deliveries for SqliteStore {
         self.writer.run(move |work| lease(work, &request)).await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {
+    async fn settle(&self, settlements: Arc<[Settlement]>) -> Result<Vec<Settled>> {
         self.writer
             .run(move |work| settlements.iter().map(|settlement| settle(work, settlement)).collect())
             .await
     }
 
-    async fn park(&self, endpoint: EndpointId, until: Timestamp) -> Result<()> {
+    async fn park(&self, tenant: &TenantId, endpoint: EndpointId, until: Timestamp) -> Result<()> {
+        let tenant = tenant.clone();
         self.writer
             .run(move |work| {
-                let no = work.state.endpoint_no(work.conn, endpoint)?;
+                let Endpoint { id, .. } = endpoints::find(work.conn, &tenant, endpoint)?;
+                let no = work.state.endpoint_no(work.conn, id)?;
                 endpoints::park(work, no, millis(until))
             })
             .await

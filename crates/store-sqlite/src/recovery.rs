@@ -17,11 +17,12 @@ use crate::{
 pub(crate) fn recover(work: &mut Work<'_>, epoch: Epoch, now: i64) -> Outcome<Recovered> {
     owner(work, epoch)?;
     let at = rows::time(now)?;
+    let spared = |epoch| work.state.released.get(&epoch).is_some_and(|&until| now < until);
     let left_behind: Vec<(DeliveryKey, LiveLease)> = work
         .state
         .leases()
         .iter()
-        .filter(|(_, lease)| lease.epoch < epoch || lease.expires_at <= now)
+        .filter(|(_, lease)| lease.expires_at <= now || (lease.epoch < epoch && !spared(lease.epoch)))
         .map(|(key, lease)| (key, *lease))
         .collect();
     let mut recovered = Recovered::default();

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use posthaste_model::Timestamp;
-use posthaste_store::{Cursor, Pruned, Result, Retain, Retention, StoreError};
+use posthaste_store::{Cursor, Partition, Pruned, Result, Retain, Retention, StoreError};
 
 use crate::{fault::Outcome, key::millis, meta, rows::RowState, store::SqliteStore, writer::Work};
 
@@ -8,6 +8,7 @@ use crate::{fault::Outcome, key::millis, meta, rows::RowState, store::SqliteStor
 impl Retention for SqliteStore {
     async fn prune(
         &self,
+        _partition: Partition,
         retain: Retain,
         now: Timestamp,
         from: Option<Cursor>,

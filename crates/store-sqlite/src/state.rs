@@ -29,6 +29,10 @@ pub(crate) struct State {
     endpoint_nos: HashMap<EndpointId, i64>,
     pub(crate) schedule: Schedule,
     pub(crate) owner: Option<Owner>,
+    /// Until when what was leased under a released epoch is spared, in Unix milliseconds.
+    pub(crate) released: HashMap<Epoch, i64>,
+    /// Who drives partitions, and until when, in Unix milliseconds.
+    pub(crate) attending: BTreeMap<String, i64>,
     pub(crate) last_lease: u64,
     /// The number of the last event, whether or not it still exists: an id is made of it.
     pub(crate) last_event: i64,
@@ -82,6 +86,8 @@ impl State {
             endpoint_nos: HashMap::new(),
             schedule: Schedule::default(),
             owner: None,
+            released: HashMap::new(),
+            attending: BTreeMap::new(),
             last_lease,
             last_event,
             made_views: HashMap::new(),
@@ -97,7 +103,13 @@ impl State {
     pub(crate) fn reload(&mut self, conn: &Connection) -> Outcome<()> {
         let fresh = Self::load(conn, self.shared.clone())?;
         let last_lease = self.last_lease.max(fresh.last_lease);
-        *self = Self { owner: self.owner.take(), last_lease, ..fresh };
+        *self = Self {
+            owner: self.owner.take(),
+            released: std::mem::take(&mut self.released),
+            attending: std::mem::take(&mut self.attending),
+            last_lease,
+            ..fresh
+        };
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use posthaste_model::{Attempt, Decision, DeliveryId, Endpoint, EndpointId, Event, Timestamp};
+use posthaste_model::{Attempt, Decision, DeliveryId, Endpoint, EndpointId, Event, TenantId, Timestamp};
 
 use crate::Result;
 
@@ -14,6 +14,10 @@ use crate::Result;
 pub trait Deliveries {
     /// Into how many partitions this store is divided, fixed when it was made.
     fn partitions(&self) -> u16;
+
+    /// Says that `owner` is there to drive partitions until `now + ttl`, and answers with the names of all who are, in
+    /// their order. Without any time left, it leaves.
+    async fn attend(&self, owner: &str, now: Timestamp, ttl: Duration) -> Result<Vec<String>>;
 
     /// Takes a partition for `owner` until `now + ttl`. None: another owner has it.
     ///
@@ -34,7 +38,10 @@ pub trait Deliveries {
     async fn renew(&self, partition: Partition, epoch: Epoch, now: Timestamp, ttl: Duration) -> Result<()>;
 
     /// Gives a partition up, so that the next owner need not wait. Not being the owner any more is no error.
-    async fn release(&self, partition: Partition, epoch: Epoch) -> Result<()>;
+    ///
+    /// What was leased under the epoch is left to whoever leased it until `until`: the next owner's
+    /// [`recover`](Self::recover) spares it for so long. Called again, it moves that time.
+    async fn release(&self, partition: Partition, epoch: Epoch, until: Timestamp) -> Result<()>;
 
     /// Gives back what older epochs, and leases that ran out, left behind: an attempt of unknown outcome is recorded
     /// for each, dated `now`, and the delivery is due at once, unless its endpoint is disabled or deleted. Such an
@@ -65,13 +72,13 @@ pub trait Deliveries {
     /// What would be scheduled again is skipped when its endpoint is disabled, and cancelled when it is deleted.
     /// Disabling an endpoint skips its other open deliveries, but for those in flight; where it is disabled already,
     /// nothing of it changes.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>>;
+    async fn settle(&self, settlements: Arc<[Settlement]>) -> Result<Vec<Settled>>;
 
     /// Keeps an endpoint's deliveries back until `until`; of two such times the later one counts.
     ///
     /// # Errors
     /// [`StoreError::NotFound`](crate::StoreError::NotFound).
-    async fn park(&self, endpoint: EndpointId, until: Timestamp) -> Result<()>;
+    async fn park(&self, tenant: &TenantId, endpoint: EndpointId, until: Timestamp) -> Result<()>;
 
     /// Returns when deliveries of the partition may have become due for another reason than the passing of time
     /// since the last call returned. May return too often, never too seldom.

@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use posthaste_model::EventId;
 
-/// Why an operation of the store failed. Nothing was written, whichever it is.
+/// Why an operation of the store failed. Nothing was written, whichever it is, but for [`Self::Unavailable`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// What the operation is about does not exist.
@@ -43,7 +43,14 @@ pub enum StoreError {
         /// What this build can read.
         supported: i64,
     },
-    /// The store cannot be reached or written now.
+    /// The store has no room. What is in it is still delivered, and takes up less room then.
+    #[error("the store is full: {reason}")]
+    Full {
+        /// What the backend said.
+        reason: String,
+    },
+    /// The store cannot be reached or written now. An answer may have been lost, and the operation done: each can be
+    /// repeated, and is not done twice.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
         /// What happened.

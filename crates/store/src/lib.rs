@@ -10,11 +10,12 @@
 //! | [`Deliveries`] | leases, settlements, ownership of partitions, recovery |
 //! | [`Queries`] | what operators read |
 //! | [`Retention`] | what is forgotten, and when |
+//! | [`Inbox`] | a way in beside the API, where the backend has one |
 //!
 //! Every backend passes the conformance suite (feature `conformance`).
 //!
 //! Times are kept in whole milliseconds and lengths of time of an attempt in whole microseconds: finer ones may come
-//! back cut. An operation that failed has written nothing.
+//! back cut. An operation that failed has written nothing, unless its answer was lost on the way.
 //!
 //! What is *not* here: no clock (every operation takes `now`), no HTTP, no database, no executor.
 
@@ -22,6 +23,8 @@ mod about;
 mod catalogue;
 mod deliveries;
 mod error;
+mod finding;
+mod inbox;
 mod intake;
 mod page;
 mod queries;
@@ -36,12 +39,17 @@ pub use deliveries::{
     Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Recovered, Settled, Settlement,
 };
 pub use error::{Missing, StoreError};
+pub use finding::{Finding, Level};
+pub use inbox::{Inbox, Letter, LetterId};
 pub use intake::{Accepted, Intake, NewEvent, TenantView, ViewVersion};
 pub use page::{Cursor, Page, Paged};
 pub use queries::{DeliveryFilter, EventRecord, Queries};
 pub use retention::{Pruned, Retain, Retention};
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use posthaste_model::Timestamp;
 
 /// What an operation of a store comes to.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -57,6 +65,18 @@ pub trait Store: Catalogue + Intake + Deliveries + Queries + Retention + Send + 
     /// # Errors
     /// [`StoreError::Unavailable`] with the reason.
     async fn check(&self) -> Result<()>;
+
+    /// Looks at what the store stands on: how durable it is, how much room it has, whether its clock agrees with `now`.
+    /// Every check has a finding, the good ones too.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it cannot be looked at.
+    async fn examine(&self, now: Timestamp) -> Result<Vec<Finding>>;
+
+    /// The way in beside the API; none: this backend has no such.
+    fn inbox(&self) -> Option<Arc<dyn Inbox>> {
+        None
+    }
 
     /// Binds the store to the key that its secrets are sealed with: the first call remembers it, later calls compare.
     ///

@@ -3,19 +3,25 @@ use std::time::Duration;
 use async_trait::async_trait;
 use posthaste_model::Timestamp;
 
-use crate::{Cursor, Result};
+use crate::{Cursor, Partition, Result};
 
 /// What is forgotten, and when.
 #[async_trait]
 pub trait Retention {
-    /// Looks at up to `limit` events, oldest first, beginning after `from`, and removes those that are over, with
-    /// their deliveries and attempts. An event is over when its period ended before `now`. One with a delivery that is
+    /// Looks at up to `limit` events of a partition, oldest first, beginning after `from`, and removes those that are
+    /// over, with their deliveries and attempts. An event is over when its period ended before `now`. One with a delivery that is
     /// not final is never removed, and the events of deleted tenants are removed like all others.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`](crate::StoreError::InvalidCursor).
-    async fn prune(&self, retain: Retain, now: Timestamp, from: Option<Cursor>, limit: u32)
-    -> Result<Pruned>;
+    async fn prune(
+        &self,
+        partition: Partition,
+        retain: Retain,
+        now: Timestamp,
+        from: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Pruned>;
 }
 
 /// How long events are kept once their last delivery is final, or from when they were accepted if they have none.

@@ -9,13 +9,13 @@ use posthaste_model::{
     TopicName,
 };
 use posthaste_store::{
-    Accepted, Catalogue, Cursor, Deliveries, DeliveryFilter, Durability, Epoch, EventRecord, Intake, KeyId,
-    LeaseRequest, Leases, NewEvent, Page, Paged, Partition, Pruned, Put, Queries, Recovered, Result, Retain,
-    Retention, Settled, Settlement, Store, StoreError, TenantView, ViewVersion,
+    Accepted, Catalogue, Cursor, Deliveries, DeliveryFilter, Durability, Epoch, EventRecord, Finding, Intake,
+    KeyId, LeaseRequest, Leases, NewEvent, Page, Paged, Partition, Pruned, Put, Queries, Recovered, Result,
+    Retain, Retention, Settled, Settlement, Store, StoreError, TenantView, ViewVersion,
     conformance::invariants::Step,
 };
 use posthaste_testkit::MemoryStore;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     process::{Life, while_alive},
@@ -40,6 +40,10 @@ pub(crate) enum Fault {
     Lost,
     /// The store refuses to do it.
     Refused,
+    /// The store has no room to do it.
+    Full,
+    /// The caller has a fault that shows now.
+    Panic,
 }
 
 impl From<Fault> for Course {
@@ -48,7 +52,7 @@ impl From<Fault> for Course {
     }
 }
 
-type Script = Box<dyn FnMut(Op) -> Course + Send>;
+type Script = Box<dyn FnMut(&Call) -> Course + Send>;
 
 /// The road to the store, which all processes share.
 pub(crate) struct Road {
@@ -59,12 +63,18 @@ pub(crate) struct Road {
 
 impl Road {
     /// Free of trouble.
-    pub(crate) fn new(record: Arc<Record>) -> Self {
-        Self { store: MemoryStore::default(), record, script: Mutex::new(Box::new(|_| Course::default())) }
+    pub(crate) fn new(partitions: u16, record: Arc<Record>) -> Self {
+        let store = MemoryStore::with_partitions(partitions);
+        Self { store, record, script: Mutex::new(Box::new(|_| Course::default())) }
     }
 
     /// From now on calls go as `script` says.
-    pub(crate) fn follow(&self, script: impl FnMut(Op) -> Course + Send + 'static) {
+    pub(crate) fn follow(&self, mut script: impl FnMut(Op) -> Course + Send + 'static) {
+        self.follow_each(move |call| script(call.op));
+    }
+
+    /// As [`Self::follow`], with who calls, and for which partition.
+    pub(crate) fn follow_each(&self, script: impl FnMut(&Call) -> Course + Send + 'static) {
         *self.script.lock().unwrap() = Box::new(script);
     }
 
@@ -82,15 +92,23 @@ pub(crate) struct Access {
 
 impl Access {
     /// `work` is done in one go once it is begun, so that what is noted in it has the order in which it happened.
-    async fn call<T>(&self, op: Op, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let call = Call { process: self.process.clone(), op };
+    async fn call<T>(
+        &self,
+        op: Op,
+        partition: impl Into<Option<Partition>>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let at = Instant::now();
+        let call = Call { process: self.process.clone(), op, partition: partition.into(), at };
+        let Course { there, back, fault } = (self.road.script.lock().unwrap())(&call);
         self.road.record.send_modify(|seen| seen.calls.push(call));
-        let Course { there, back, fault } = (self.road.script.lock().unwrap())(op);
         let course = async {
             pass(there).await;
             let done = match fault {
                 Some(Fault::Away) => Err(away()),
                 Some(Fault::Refused) => Err(StoreError::damaged("a row that cannot be")),
+                Some(Fault::Full) => Err(StoreError::Full { reason: "no room".into() }),
+                Some(Fault::Panic) => panic!("a fault of the dispatcher, in {op:?}"),
                 Some(Fault::Lost) => work.await.and(Err(away())),
                 None => work.await,
             };
@@ -129,15 +147,24 @@ impl Deliveries for Access {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Option<Epoch>> {
-        self.call(Op::Claim, self.store().claim(partition, owner, now, ttl)).await
+        self.call(Op::Claim, partition, self.store().claim(partition, owner, now, ttl)).await
     }
 
     async fn renew(&self, partition: Partition, epoch: Epoch, now: Timestamp, ttl: Duration) -> Result<()> {
-        self.call(Op::Renew, self.store().renew(partition, epoch, now, ttl)).await
+        self.call(Op::Renew, partition, self.store().renew(partition, epoch, now, ttl)).await
     }
 
-    async fn release(&self, partition: Partition, epoch: Epoch) -> Result<()> {
-        self.call(Op::Release, self.store().release(partition, epoch)).await
+    async fn attend(&self, owner: &str, now: Timestamp, ttl: Duration) -> Result<Vec<String>> {
+        self.call(Op::Attend, None, self.store().attend(owner, now, ttl)).await
+    }
+
+    async fn release(&self, partition: Partition, epoch: Epoch, until: Timestamp) -> Result<()> {
+        let work = async {
+            self.store().release(partition, epoch, until).await?;
+            self.road.note([Step::Released { partition, epoch, until }]);
+            Ok(())
+        };
+        self.call(Op::Release, partition, work).await
     }
 
     async fn recover(&self, partition: Partition, epoch: Epoch, now: Timestamp) -> Result<Recovered> {
@@ -147,7 +174,7 @@ impl Deliveries for Access {
             self.road.note([Step::Recovered { partition, epoch, now, interrupted }]);
             Ok(recovered)
         };
-        self.call(Op::Recover, work).await
+        self.call(Op::Recover, partition, work).await
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leases> {
@@ -159,21 +186,21 @@ impl Deliveries for Access {
             self.road.note(leases.map(|lease| Step::Leased { partition, lease, now, expires_at }));
             Ok(given)
         };
-        self.call(Op::Lease, work).await
+        self.call(Op::Lease, partition, work).await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {
+    async fn settle(&self, settlements: Arc<[Settlement]>) -> Result<Vec<Settled>> {
         let work = async {
-            let settled = self.store().settle(settlements.clone()).await?;
+            let settled = self.store().settle(Arc::clone(&settlements)).await?;
             let steps = settlements.iter().cloned().zip(settled.iter().copied());
             self.road.note(steps.map(|(settlement, settled)| Step::Settled { settlement, settled }));
             Ok(settled)
         };
-        self.call(Op::Settle, work).await
+        self.call(Op::Settle, None, work).await
     }
 
-    async fn park(&self, endpoint: EndpointId, until: Timestamp) -> Result<()> {
-        self.store().park(endpoint, until).await
+    async fn park(&self, tenant: &TenantId, endpoint: EndpointId, until: Timestamp) -> Result<()> {
+        self.store().park(tenant, endpoint, until).await
     }
 
     async fn woken(&self, partition: Partition) {
@@ -185,12 +212,13 @@ impl Deliveries for Access {
 impl Retention for Access {
     async fn prune(
         &self,
+        partition: Partition,
         retain: Retain,
         now: Timestamp,
         from: Option<Cursor>,
         limit: u32,
     ) -> Result<Pruned> {
-        self.call(Op::Prune, self.store().prune(retain, now, from, limit)).await
+        self.call(Op::Prune, partition, self.store().prune(partition, retain, now, from, limit)).await
     }
 }
 
@@ -202,6 +230,10 @@ impl Store for Access {
 
     async fn check(&self) -> Result<()> {
         self.store().check().await
+    }
+
+    async fn examine(&self, now: Timestamp) -> Result<Vec<Finding>> {
+        self.store().examine(now).await
     }
 
     async fn bind_key(&self, key: KeyId) -> Result<()> {

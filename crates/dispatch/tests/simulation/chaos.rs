@@ -40,15 +40,16 @@ impl Chaos {
     async fn new(seed: u64) -> Self {
         let mut chaos = Self {
             rng: StdRng::seed_from_u64(seed),
-            world: World::seeded(seed).await,
+            // A store of one partition now and then: most processes have nothing to do then.
+            world: World::seeded(seed, [3, 1, 4, 2][seed as usize % 4]).await,
             endpoints: Vec::new(),
             processes: Vec::new(),
             draining: JoinSet::new(),
             started: 0,
             bounds: Vec::new(),
         };
-        for _ in 0..4 {
-            chaos.make_endpoint().await;
+        for n in 0..chaos.world.tenants.len().max(4) {
+            chaos.make_endpoint_in(n % chaos.world.tenants.len()).await;
         }
         for _ in 0..2 {
             chaos.start();
@@ -67,7 +68,9 @@ impl Chaos {
             75..78 => self.delete().await,
             78..82 => self.kill(),
             82..85 => self.drain(),
-            85..88 => self.outage().await,
+            85..86 => self.join(),
+            86..87 => self.leave(),
+            87..88 => self.outage().await,
             88..90 => self.trouble(),
             _ => {}
         }
@@ -141,6 +144,26 @@ impl Chaos {
         self.start();
     }
 
+    /// One more process comes to share the work.
+    fn join(&mut self) {
+        if self.processes.len() < 4 {
+            self.start();
+        }
+    }
+
+    /// A process leaves, in order or killed on its way out.
+    fn leave(&mut self) {
+        if self.processes.len() > 1 {
+            let chosen = self.rng.random_range(0..self.processes.len());
+            let process = self.processes.swap_remove(chosen);
+            let patience = Duration::from_millis(self.rng.random_range(0..20_000));
+            self.draining.spawn(async move {
+                // Dropped on the way, it is killed.
+                let _ = tokio::time::timeout(patience, process.drain()).await;
+            });
+        }
+    }
+
     /// The store is away for a while, which may be longer than leases live.
     async fn outage(&mut self) {
         let secs = *[1, 5, 20, 150].choose(&mut self.rng).unwrap();
@@ -169,8 +192,10 @@ impl Chaos {
 
     async fn accept(&mut self) {
         let id = format!("evt_{}", self.world.events.len());
-        let wanting = self.rng.random_range(0..=self.endpoints.len());
-        let endpoints: Vec<Endpoint> = self.endpoints.sample(&mut self.rng, wanting).cloned().collect();
+        let tenant = self.world.tenants.choose(&mut self.rng).unwrap();
+        let own: Vec<&Endpoint> = self.endpoints.iter().filter(|e| e.tenant == *tenant).collect();
+        let wanting = self.rng.random_range(0..=own.len());
+        let endpoints: Vec<Endpoint> = own.sample(&mut self.rng, wanting).map(|e| (*e).clone()).collect();
         self.world.accept(&id, &endpoints.iter().collect::<Vec<_>>()).await;
     }
 
@@ -189,8 +214,13 @@ impl Chaos {
     }
 
     async fn make_endpoint(&mut self) {
+        let partition = self.rng.random_range(0..self.world.tenants.len());
+        self.make_endpoint_in(partition).await;
+    }
+
+    async fn make_endpoint_in(&mut self, partition: usize) {
         let policy = policy(&mut self.rng);
-        let endpoint = self.world.endpoint_with(|endpoint| endpoint.retry = Some(policy)).await;
+        let endpoint = self.world.endpoint_in(partition, |endpoint| endpoint.retry = Some(policy)).await;
         self.endpoints.push(endpoint);
     }
 

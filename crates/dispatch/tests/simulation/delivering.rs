@@ -13,7 +13,7 @@ async fn check_sent(payload: Payload, content_type: &str, body: &str) {
     let endpoint = world.endpoint().await;
     let _process = world.start("one");
     world.pass(5).await;
-    let event = Event { payload, ..sample_event(&world.tenant, "evt_1", world.clock.now()) };
+    let event = Event { payload, ..sample_event(&world.tenants[0], "evt_1", world.clock.now()) };
     world.accept_event(event, &[&endpoint]).await;
     world.subscribers.follow(|_| Does::answer(204).after(0.25));
     world.until(|seen| seen.delivered() == 1).await;

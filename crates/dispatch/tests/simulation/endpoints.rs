@@ -49,7 +49,7 @@ async fn check_parked(busy: Does, secs: f64, ratio: f64) {
         true => busy.take().unwrap_or(Does::answer(200)),
         false => Does::answer(200),
     });
-    let _process = world.start("one");
+    let _process = world.start_for_days("one");
     world.accept("evt_0", &[&parked]).await;
     world.until(|seen| seen.settlements().count() == 1).await;
     let begun = world.clock.now();
@@ -115,7 +115,7 @@ async fn what_is_deleted_meanwhile_is_not_tried_again() {
     let mut world = World::new().await;
     let endpoint = world.endpoint().await;
     world.subscribers.follow(|_| Does::answer(500).after(2.0));
-    let process = world.start("one");
+    let process = world.start_for_days("one");
     world.accept("evt", &[&endpoint]).await;
     world.until(|seen| seen.requests.len() == 1).await;
     world.delete(&endpoint).await;

@@ -20,8 +20,7 @@ async fn a_second_process_gets_nothing_while_the_first_lives() {
     assert_eq!(seen.delivered(), 60);
     assert!(seen.requests.iter().all(|sent| sent.process == "first"));
     assert_eq!(seen.calls("second", Op::Lease), 0);
-    let claims = seen.calls("second", Op::Claim);
-    assert!((500..=601).contains(&claims), "{claims} claims in ten minutes");
+    assert_eq!(seen.calls("second", Op::Claim), 0, "none is for it to have");
     drop(seen);
     reckon(&world).await;
 }
@@ -45,7 +44,7 @@ async fn a_killed_process_is_followed_by_the_other_in_time() {
     world.subscribers.follow(|_| Does::answer(200));
     world.until(|seen| seen.delivered() == 5).await;
     let waited = killed.duration_until(world.clock.now());
-    assert!(waited.as_millis() <= 3_000 + 1_000 + 2, "it took {waited:?}");
+    assert!(waited.as_millis() <= 3_000 + 500 + 2, "it took {waited:?}");
     for (delivery, attempts) in world.shown().await.deliveries {
         assert_eq!((delivery.state, delivery.failures), (DeliveryState::Delivered, 0));
         let classes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome.error()).collect();
@@ -98,7 +97,7 @@ async fn who_lost_a_partition_takes_it_again_when_it_is_free() {
     let claimed = world.road.store.claim(partition, "other", world.clock.now(), ttl).await.unwrap();
     world.pass(30).await;
     let claims = world.seen().calls("one", Op::Claim);
-    assert!((25..=32).contains(&claims), "{claims} claims");
+    assert!((50..=64).contains(&claims), "{claims} claims");
     // What was in flight is settled nevertheless: nobody had given it back.
     assert!(world.seen().settlements().all(|(_, settled)| settled == Settled::Applied));
     assert_eq!(world.delivery("evt", &endpoint).await.0.state, DeliveryState::Delivered);
@@ -106,10 +105,30 @@ async fn who_lost_a_partition_takes_it_again_when_it_is_free() {
     world.pass(5).await;
     assert_eq!(world.seen().requests.len(), 1, "it is not ours to send");
 
-    world.road.store.release(partition, claimed.unwrap()).await.unwrap();
+    world.road.store.release(partition, claimed.unwrap(), world.clock.now()).await.unwrap();
     let freed = world.clock.now();
     world.until(|seen| seen.requests.len() == 2).await;
-    assert!(freed.duration_until(world.clock.now()).as_millis() <= 1_000);
+    assert!(freed.duration_until(world.clock.now()).as_millis() <= 500);
+    process.drain().await;
+    reckon(&world).await;
+}
+
+/// A loss is noticed by who cannot lease anything at the time, and the partition taken again when it is free.
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_noticed_by_who_is_busy() {
+    let mut world = World::new().await;
+    let endpoint = world.endpoint().await;
+    let process = world.start_with("one", |settings| settings.max_in_flight = 1);
+    world.subscribers.follow(|_| Does::answer(200).after(10.0));
+    world.accept("evt", &[&endpoint]).await;
+    world.until(|seen| seen.requests.len() == 1).await;
+    world.road.store.crash();
+    let (partition, ttl) = (Partition(0), Duration::from_secs(3));
+    world.road.store.claim(partition, "other", world.clock.now(), ttl).await.unwrap();
+    world.pass(5).await;
+    let owners = world.road.store.owners(world.clock.now());
+    assert_eq!(owners.get(&partition).map(String::as_str), Some("one"));
+    assert!(world.seen().requests[0].ended.is_none());
     process.drain().await;
     reckon(&world).await;
 }

@@ -16,6 +16,11 @@ impl Process {
         Self { dispatcher: start(lives), life }
     }
 
+    /// Ends when a vital task of the dispatcher has died.
+    pub(crate) fn failed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.dispatcher.failed()
+    }
+
     /// Ends as SIGTERM would have it.
     pub(crate) async fn drain(self) {
         self.dispatcher.drain().await;

@@ -9,7 +9,7 @@ async fn check_tried(policy: Option<RetryPolicy>, outcome: Does, delays: &[u64],
     let mut world = World::new().await;
     let endpoint = world.endpoint_with(|endpoint| endpoint.retry = policy).await;
     world.subscribers.follow(move |_| outcome.clone().after(0.5));
-    let _process = world.start("one");
+    let _process = world.start_for_days("one");
     world.accept("evt", &[&endpoint]).await;
     for (failures, secs) in delays.iter().enumerate() {
         world.until(|seen| seen.settlements().count() == failures + 1).await;
@@ -60,7 +60,7 @@ async fn a_retry_that_succeeds_is_the_last() {
     let endpoint = world.endpoint().await;
     let mut answers = [500, 404, 200].into_iter();
     world.subscribers.follow(move |_| Does::answer(answers.next().unwrap()));
-    let _process = world.start("one");
+    let _process = world.start_for_days("one");
     world.accept("evt", &[&endpoint]).await;
     world.until(|seen| seen.delivered() == 1).await;
     world.pass(24 * 3_600).await;

@@ -3,8 +3,8 @@ use std::{collections::HashSet, time::Duration};
 use bytes::Bytes;
 use http::HeaderMap;
 use posthaste_model::{DeliveryId, Next, Outcome, Timestamp};
-use posthaste_store::{Lease, Settled, Settlement, conformance::invariants::Step};
-use tokio::sync::watch;
+use posthaste_store::{Lease, Partition, Settled, Settlement, conformance::invariants::Step};
+use tokio::{sync::watch, time::Instant};
 
 /// What happened so far, in order. Tests wait for facts of it.
 #[derive(Default)]
@@ -23,10 +23,14 @@ pub(crate) type Record = watch::Sender<Seen>;
 pub(crate) struct Call {
     pub(crate) process: String,
     pub(crate) op: Op,
+    /// For which partition; none: it is not for one.
+    pub(crate) partition: Option<Partition>,
+    pub(crate) at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
+    Attend,
     Claim,
     Renew,
     Release,

@@ -13,7 +13,7 @@ use posthaste_model::{
 };
 use posthaste_signing::{EncryptionKey, Sealer, Secret};
 use posthaste_store::{
-    Catalogue as _, Intake as _, NewEvent, Retain,
+    Catalogue as _, Intake as _, NewEvent, Partition, Retain,
     conformance::{START, Shown, invariants::Step, sample_endpoint, sample_event},
 };
 use posthaste_testkit::simulated_clock;
@@ -31,12 +31,13 @@ use crate::{
 const AMPLE: Duration = Duration::from_secs(100 * 3_600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// What is around the dispatchers: a tenant, its endpoints, a store, subscribers.
+/// What is around the dispatchers: tenants, their endpoints, a store, subscribers.
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) road: Arc<Road>,
     pub(crate) subscribers: Arc<Subscribers>,
-    pub(crate) tenant: TenantId,
+    /// One for each partition of the store, in their order.
+    pub(crate) tenants: Vec<TenantId>,
     /// Everything that was accepted.
     pub(crate) events: Vec<Event>,
     /// Every endpoint as it was made, deleted ones included, with its first secret.
@@ -48,24 +49,37 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A store with a tenant. Nothing runs yet.
+    /// A store of one partition, with a tenant. Nothing runs yet.
     pub(crate) async fn new() -> Self {
-        Self::seeded(7).await
+        Self::partitioned(1).await
     }
 
-    pub(crate) async fn seeded(seed: u64) -> Self {
+    /// A store of so many partitions, with a tenant in each.
+    pub(crate) async fn partitioned(partitions: u16) -> Self {
+        Self::seeded(7, partitions).await
+    }
+
+    pub(crate) async fn seeded(seed: u64, partitions: u16) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let record = Arc::new(watch::Sender::new(Seen::default()));
         let clock = simulated_clock(Timestamp::from_millisecond(START).unwrap());
-        let road = Arc::new(Road::new(Arc::clone(&record)));
-        let (id, now) = (TenantId::default_tenant(), clock.now());
-        let tenant = Tenant { id: id.clone(), name: String::new(), created_at: now, updated_at: now };
-        road.store.put_tenant(tenant).await.unwrap();
+        let road = Arc::new(Road::new(partitions, Arc::clone(&record)));
+        let mut tenants = Vec::new();
+        for partition in (0..partitions).map(Partition) {
+            let mut names = (0..).map(|number| format!("tenant-{number}").parse::<TenantId>().unwrap());
+            let id = names.find(|id| road.store.partition_of(id) == partition).unwrap();
+            let (name, now) = (String::new(), clock.now());
+            road.store
+                .put_tenant(Tenant { id: id.clone(), name, created_at: now, updated_at: now })
+                .await
+                .unwrap();
+            tenants.push(id);
+        }
         Self {
             subscribers: Arc::new(Subscribers::new(clock.clone(), Arc::clone(&record))),
             clock,
             road,
-            tenant: id,
+            tenants,
             events: Vec::new(),
             endpoints: BTreeMap::new(),
             record,
@@ -78,6 +92,11 @@ impl World {
     /// Starts a process.
     pub(crate) fn start(&self, name: &str) -> Process {
         self.start_with(name, |_| {})
+    }
+
+    /// Starts a process for a test that lasts for days, which would be spent on saying that it is still there.
+    pub(crate) fn start_for_days(&self, name: &str) -> Process {
+        self.start_with(name, |settings| settings.ownership = Duration::from_secs(120))
     }
 
     pub(crate) fn start_with(&self, name: &str, change: impl FnOnce(&mut DispatchSettings)) -> Process {
@@ -111,14 +130,32 @@ impl World {
         })
     }
 
-    /// Makes an endpoint.
+    /// Makes an endpoint, of the first tenant.
     pub(crate) async fn endpoint(&mut self) -> Endpoint {
         self.endpoint_with(|_| {}).await
     }
 
     pub(crate) async fn endpoint_with(&mut self, change: impl FnOnce(&mut Endpoint)) -> Endpoint {
+        self.endpoint_in(0, change).await
+    }
+
+    /// Makes an endpoint in every partition.
+    pub(crate) async fn endpoint_in_each(&mut self) -> Vec<Endpoint> {
+        let mut endpoints = Vec::new();
+        for partition in 0..self.tenants.len() {
+            endpoints.push(self.endpoint_in(partition, |_| {}).await);
+        }
+        endpoints
+    }
+
+    /// Makes an endpoint of the tenant in a partition.
+    pub(crate) async fn endpoint_in(
+        &mut self,
+        partition: usize,
+        change: impl FnOnce(&mut Endpoint),
+    ) -> Endpoint {
         let number = self.endpoints.len() as u64;
-        let mut endpoint = sample_endpoint(&self.tenant, number, self.clock.now());
+        let mut endpoint = sample_endpoint(&self.tenants[partition], number, self.clock.now());
         let (secret, sealed) = self.secret(endpoint.id);
         endpoint.secrets = vec![EndpointSecret { sealed, expires_at: None }];
         change(&mut endpoint);
@@ -143,7 +180,7 @@ impl World {
 
     /// What stands of an endpoint.
     pub(crate) async fn reread(&self, endpoint: &Endpoint) -> Endpoint {
-        self.road.store.endpoint(&self.tenant, endpoint.id).await.unwrap()
+        self.road.store.endpoint(&endpoint.tenant, endpoint.id).await.unwrap()
     }
 
     /// Changes what stands of an endpoint.
@@ -160,13 +197,14 @@ impl World {
     }
 
     pub(crate) async fn delete(&self, endpoint: &Endpoint) {
-        self.road.store.delete_endpoint(&self.tenant, endpoint.id, self.clock.now()).await.unwrap();
+        self.road.store.delete_endpoint(&endpoint.tenant, endpoint.id, self.clock.now()).await.unwrap();
         self.road.note([Step::Endpoint { id: endpoint.id, state: None }]);
     }
 
-    /// Accepts an event.
+    /// Accepts an event for endpoints of one tenant.
     pub(crate) async fn accept(&mut self, id: &str, endpoints: &[&Endpoint]) {
-        let event = sample_event(&self.tenant, id, self.clock.now());
+        let tenant = endpoints.first().map_or(&self.tenants[0], |endpoint| &endpoint.tenant);
+        let event = sample_event(tenant, id, self.clock.now());
         self.accept_event(event, endpoints).await;
     }
 
@@ -174,8 +212,9 @@ impl World {
         let store = &self.road.store;
         let endpoints = endpoints.iter().map(|endpoint| endpoint.id).collect();
         let new = NewEvent { event: event.clone(), endpoints };
-        let version = store.view(&self.tenant).await.unwrap().version;
-        store.accept(&self.tenant, version, vec![new.clone()]).await.unwrap();
+        let tenant = &event.tenant;
+        let version = store.view(tenant).await.unwrap().version;
+        store.accept(tenant, version, vec![new.clone()]).await.unwrap();
         self.road.note([Step::Accepted(new)]);
         self.events.push(event);
     }
@@ -197,9 +236,16 @@ impl World {
         assert!(over.is_ok(), "it never came to that");
     }
 
-    /// Everything that the queries show.
+    /// Everything that the queries show, of all tenants: no two have events with the same id.
     pub(crate) async fn shown(&self) -> Shown {
-        Shown::of(&self.road.store, &self.tenant).await.unwrap()
+        let mut all = Shown { endpoints: Vec::new(), events: Vec::new(), deliveries: Vec::new() };
+        for tenant in &self.tenants {
+            let Shown { endpoints, events, deliveries } = Shown::of(&self.road.store, tenant).await.unwrap();
+            all.endpoints.extend(endpoints);
+            all.events.extend(events);
+            all.deliveries.extend(deliveries);
+        }
+        all
     }
 
     /// The delivery of an event to an endpoint, with its attempts.

@@ -125,7 +125,7 @@ pub(super) async fn a_change_keeps_what_is_the_stores_own(driver: &mut Driver) {
     let tenant = driver.tenant("acme").await;
     let made = driver.endpoint(&tenant).await;
     let until = driver.secs(60);
-    driver.store().park(made.id, until).await.unwrap();
+    driver.store().park(&made.tenant, made.id, until).await.unwrap();
     driver.pass(1);
     let (created_at, parked_until) = (driver.now(), Some(driver.secs(5)));
     let stands = driver
@@ -177,7 +177,7 @@ pub(super) async fn what_does_not_exist_is_not_found(driver: &mut Driver) {
 
     is_missing(store.endpoint(&known, endpoint.id).await, Missing::Endpoint);
     is_missing(store.delete_endpoint(&known, endpoint.id, now).await, Missing::Endpoint);
-    is_missing(store.park(endpoint.id, now).await, Missing::Endpoint);
+    is_missing(store.park(&endpoint.tenant, endpoint.id, now).await, Missing::Endpoint);
     is_missing(store.update_endpoint(endpoint).await, Missing::Endpoint);
 
     is_missing(store.event(&known, &event).await, Missing::Event);
@@ -248,7 +248,7 @@ pub(super) async fn what_is_deleted_is_gone(driver: &mut Driver) {
     is_missing(store.endpoint(&tenant, gone.id).await, Missing::Endpoint);
     is_missing(store.update_endpoint(gone.clone()).await, Missing::Endpoint);
     is_missing(store.delete_endpoint(&tenant, gone.id, driver.now()).await, Missing::Endpoint);
-    is_missing(store.park(gone.id, driver.now()).await, Missing::Endpoint);
+    is_missing(store.park(&gone.tenant, gone.id, driver.now()).await, Missing::Endpoint);
     is_missing(store.topic(&topics[1].name).await, Missing::Topic);
     assert_eq!(store.endpoints(&tenant, Page::first(9)).await.unwrap().rows, [kept]);
     assert_eq!(store.topics(Page::first(9)).await.unwrap().rows, topics[..1]);

@@ -83,6 +83,19 @@ impl Driver {
         }
     }
 
+    /// Gives every partition up; what is leased is spared until `until`.
+    pub async fn release(&mut self, until: Timestamp) {
+        self.release_as(self.epochs.clone(), until).await;
+    }
+
+    /// Gives up what was held under certain epochs.
+    pub async fn release_as(&mut self, epochs: Vec<(Partition, Epoch)>, until: Timestamp) {
+        for (partition, epoch) in epochs {
+            self.store().release(partition, epoch, until).await.expect("a release");
+            self.steps.push(Step::Released { partition, epoch, until });
+        }
+    }
+
     /// Lets the process crash; another one takes over when the crashed one's time has run out. It did not recover yet.
     pub async fn crash(&mut self) {
         self.fixture.reopen().await;
@@ -266,7 +279,7 @@ impl Driver {
 
     /// Settles leases in one call.
     pub async fn settle_all(&mut self, settlements: Vec<Settlement>) -> Vec<Settled> {
-        let settled = self.store().settle(settlements.clone()).await.expect("settlements");
+        let settled = self.store().settle(settlements.clone().into()).await.expect("settlements");
         assert_eq!(settled.len(), settlements.len(), "an answer for each settlement");
         let steps = settlements.into_iter().zip(&settled);
         self.steps.extend(steps.map(|(settlement, settled)| Step::Settled { settlement, settled: *settled }));

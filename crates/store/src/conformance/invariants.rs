@@ -3,7 +3,8 @@
 //! 1. Every accepted event and matching endpoint reach exactly one final state, or wait for a known time.
 //! 2. `delivered` only with a recorded 2xx; every attempt that was reported is recorded.
 //! 3. Attempts never exceed the policy, and never start before their due time.
-//! 4. One live lease per delivery; a stale lease can write an attempt, never a state.
+//! 4. One live lease per delivery; a stale lease can write an attempt, never a state. None is given under an epoch
+//!    that was released, and what was is spared until its time.
 //! 5. A repeat happens only after a fault: never after a success that the store knew of.
 //! 6. What is leased is what was accepted, byte for byte.
 //! 7. An id names one event, and each of its deliveries is in one state.
@@ -69,6 +70,15 @@ pub enum Step {
         settlement: Settlement,
         /// What the store made of it.
         settled: Settled,
+    },
+    /// A partition was given up.
+    Released {
+        /// Which.
+        partition: Partition,
+        /// By the holder of which epoch.
+        epoch: Epoch,
+        /// Until when what was leased under the epoch is spared.
+        until: Timestamp,
     },
     /// Leases were given back.
     Recovered {
@@ -222,6 +232,7 @@ struct Ledger<'a> {
     accepted: HashMap<(&'a TenantId, &'a EventId), &'a Event>,
     endpoints: HashMap<EndpointId, Option<EndpointState>>,
     live: HashMap<DeliveryId, LiveLease>,
+    released: HashMap<(Partition, Epoch), Timestamp>,
     delivered: HashSet<DeliveryId>,
     breaches: Breaches,
 }
@@ -244,6 +255,9 @@ impl<'a> Ledger<'a> {
             }
             Step::Leased { partition, lease, now, expires_at } => {
                 self.judge_lease(lease, *now);
+                let released = self.released.contains_key(&(*partition, lease.id.epoch));
+                self.breaches
+                    .unless(!released, 4, || format!("leased under an epoch that was released: {lease:?}"));
                 let live = LiveLease {
                     id: lease.id,
                     endpoint: lease.endpoint.id,
@@ -254,10 +268,17 @@ impl<'a> Ledger<'a> {
                 self.breaches.unless(before.is_none(), 4, || format!("leased twice: {lease:?}"));
             }
             Step::Settled { settlement, settled } => self.settle(settlement, *settled),
+            Step::Released { partition, epoch, until } => {
+                self.released.insert((*partition, *epoch), *until);
+            }
             Step::Recovered { partition, epoch, now, interrupted } => {
                 let before = self.live.len();
+                let spared = |live: &LiveLease| {
+                    self.released.get(&(*partition, live.id.epoch)).is_some_and(|until| now < until)
+                };
                 self.live.retain(|_, live| {
-                    live.partition != *partition || live.id.epoch >= *epoch && live.expires_at > *now
+                    let own = live.id.epoch >= *epoch || spared(live);
+                    live.partition != *partition || own && live.expires_at > *now
                 });
                 let ended = (before - self.live.len()) as u64;
                 self.breaches.unless(*interrupted == ended, 4, || {

@@ -150,7 +150,7 @@ pub(super) async fn a_long_wait_is_not_lost_by_new_deliveries(driver: &mut Drive
     let tenant = driver.tenant("acme").await;
     let (one, two) = (driver.endpoint(&tenant).await, driver.endpoint(&tenant).await);
     let once_parked = driver.endpoint(&tenant).await;
-    driver.store().park(once_parked.id, driver.secs(1)).await.unwrap();
+    driver.store().park(&once_parked.tenant, once_parked.id, driver.secs(1)).await.unwrap();
     driver.pass(2);
     for endpoint in [&one, &two, &once_parked] {
         flood(driver, &tenant, endpoint, 30).await;
@@ -191,7 +191,7 @@ pub(super) async fn next_due_is_when_there_is_more(driver: &mut Driver) {
     // What waits for a pause is due when the pause is over; what is held waits for nobody knows what.
     let [early, other] = [&second.leases[0], &first.leases[0]].map(|lease| Endpoint::clone(&lease.endpoint));
     let until = driver.secs(15);
-    driver.store().park(early.id, until).await.unwrap();
+    driver.store().park(&early.tenant, early.id, until).await.unwrap();
     assert_eq!(next(driver, 10).await, Some(until));
     driver.turn(&early, EndpointState::Paused).await;
     assert_eq!(next(driver, 10).await, Some(late));

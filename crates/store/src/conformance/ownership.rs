@@ -1,4 +1,4 @@
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use super::{Driver, TTL};
 use crate::{Epoch, LeaseRequest, Partition, Result, StoreError};
@@ -79,12 +79,34 @@ pub(super) async fn who_was_not_overtaken_goes_on(driver: &mut Driver) {
 
 pub(super) async fn releasing_frees_a_partition(driver: &mut Driver) {
     let (partition, first) = driver.epochs()[0];
-    driver.store().release(partition, first).await.unwrap();
+    driver.store().release(partition, first, driver.now()).await.unwrap();
     check_fenced(driver, (partition, first)).await;
     let second = claim(driver, partition, "other").await.unwrap();
     assert!(second > first);
-    driver.store().release(partition, first).await.unwrap();
+    driver.store().release(partition, first, driver.now()).await.unwrap();
     check_owned(driver, (partition, second)).await;
+}
+
+/// A time until which leases are spared keeps nobody from taking the partition, nor from leasing.
+pub(super) async fn who_is_asked_to_spare_leases_is_free_to_lease(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    driver.accept(&tenant, "evt", &[&endpoint]).await;
+    let held = driver.epochs().to_vec();
+    let until = driver.secs(30);
+    driver.release(until).await;
+    for (partition, epoch) in held.iter().copied() {
+        check_fenced(driver, (partition, epoch)).await;
+        let taken = claim(driver, partition, "other").await.expect("it is free");
+        assert!(taken > epoch, "{taken:?} does not come after {epoch:?}");
+        // Said again, it takes nothing from the owner.
+        driver.store().release(partition, epoch, until).await.unwrap();
+        assert_eq!(claim(driver, partition, "driver").await, None);
+        driver.store().release(partition, taken, driver.now()).await.unwrap();
+    }
+    driver.claim().await;
+    assert_eq!(driver.recover().await, 0);
+    assert_eq!(driver.lease_only().await.event.id.as_str(), "evt");
 }
 
 pub(super) async fn epochs_grow_across_a_crash(driver: &mut Driver) {
@@ -94,4 +116,45 @@ pub(super) async fn epochs_grow_across_a_crash(driver: &mut Driver) {
         assert!(new > old, "{new:?} does not come after {old:?}");
         check_fenced(driver, (partition, old)).await;
     }
+}
+
+async fn attend(driver: &Driver, owner: &str, ttl: Duration) -> Vec<String> {
+    driver.store().attend(owner, driver.now(), ttl).await.unwrap()
+}
+
+pub(super) async fn attending_lists_who_is_there(driver: &mut Driver) {
+    assert_eq!(attend(driver, "b", TTL).await, ["b"]);
+    assert_eq!(attend(driver, "c", TTL).await, ["b", "c"]);
+    assert_eq!(attend(driver, "a", TTL).await, ["a", "b", "c"], "in their order");
+    driver.pass(1);
+    assert_eq!(attend(driver, "b", TTL).await, ["a", "b", "c"], "nobody is there twice");
+    // Who is there need not own anything, and who owns something need not be there.
+    assert!(!driver.epochs().is_empty());
+}
+
+pub(super) async fn who_attends_no_more_is_forgotten(driver: &mut Driver) {
+    attend(driver, "brief", Duration::from_secs(10)).await;
+    attend(driver, "long", Duration::from_secs(20)).await;
+    driver.pass(9);
+    assert_eq!(attend(driver, "z", TTL).await, ["brief", "long", "z"]);
+    driver.pass(1);
+    assert_eq!(attend(driver, "z", TTL).await, ["long", "z"]);
+    // Whoever says so again in time stays.
+    attend(driver, "long", Duration::from_secs(20)).await;
+    driver.pass(19);
+    assert_eq!(attend(driver, "z", TTL).await, ["long", "z"]);
+    driver.pass(1);
+    assert_eq!(attend(driver, "z", TTL).await, ["z"]);
+    assert_eq!(attend(driver, "brief", TTL).await, ["brief", "z"], "who was forgotten may come back");
+}
+
+pub(super) async fn who_leaves_is_not_there(driver: &mut Driver) {
+    for owner in ["a", "b"] {
+        attend(driver, owner, TTL).await;
+    }
+    assert_eq!(attend(driver, "a", Duration::ZERO).await, ["b"]);
+    assert_eq!(attend(driver, "b", TTL).await, ["b"]);
+    assert_eq!(attend(driver, "stranger", Duration::ZERO).await, ["b"], "who was not there leaves, too");
+    assert_eq!(attend(driver, "b", Duration::ZERO).await, [""; 0]);
+    assert_eq!(attend(driver, "a", TTL).await, ["a"]);
 }

@@ -7,7 +7,7 @@ pub(super) async fn a_parked_endpoint_waits_for_its_time(driver: &mut Driver) {
     let (parked, free) = (driver.endpoint(&tenant).await, driver.endpoint(&tenant).await);
     driver.accept(&tenant, "evt", &[&parked, &free]).await;
     let until = driver.secs(10);
-    driver.store().park(parked.id, until).await.unwrap();
+    driver.store().park(&parked.tenant, parked.id, until).await.unwrap();
     assert_eq!(driver.reread(&parked).await.parked_until, Some(until));
     assert_eq!(driver.lease_only().await.endpoint.id, free.id);
     // Parked is not held: its deliveries stay due as they were.
@@ -28,8 +28,8 @@ pub(super) async fn a_shorter_pause_does_not_shorten_a_longer(driver: &mut Drive
     driver.accept(&tenant, "b", &[&endpoint]).await;
     let leases = driver.lease().await;
     let (until, shorter, at) = (driver.secs(20), driver.secs(5), driver.now());
-    driver.store().park(endpoint.id, until).await.unwrap();
-    driver.store().park(endpoint.id, shorter).await.unwrap();
+    driver.store().park(&endpoint.tenant, endpoint.id, until).await.unwrap();
+    driver.store().park(&endpoint.tenant, endpoint.id, shorter).await.unwrap();
     let retry = Next::Retry { at };
     driver.settle_with(&leases[0], replied(429), retry, EndpointEffect::Park { until: shorter }).await;
     assert_eq!(driver.reread(&endpoint).await.parked_until, Some(until));
@@ -70,7 +70,7 @@ pub(super) async fn a_new_url_or_state_lifts_a_pause(driver: &mut Driver) {
     ] {
         driver.pass(3_600);
         let until = driver.secs(60);
-        driver.store().park(endpoint.id, until).await.unwrap();
+        driver.store().park(&endpoint.tenant, endpoint.id, until).await.unwrap();
         let mut stands = driver
             .change(&endpoint, |endpoint| {
                 endpoint.description = n.to_string();

@@ -36,7 +36,7 @@ pub(super) async fn what_is_acknowledged_survives_a_crash(driver: &mut Driver) {
     driver.settle(&leases[0], replied(200), Next::Delivered).await;
     let at = driver.secs(600);
     driver.settle(&leases[1], replied(500), Next::Retry { at }).await;
-    driver.store().park(endpoint.id, driver.secs(300)).await.unwrap();
+    driver.store().park(&endpoint.tenant, endpoint.id, driver.secs(300)).await.unwrap();
     let before = driver.shown(&tenant).await;
     driver.crash().await;
     assert_eq!(driver.shown(&tenant).await, before);
@@ -128,7 +128,7 @@ pub(super) async fn an_idle_endpoint_is_held_back_after_a_crash(driver: &mut Dri
     let tenant = driver.tenant("acme").await;
     let paused = driver.endpoint_in(&tenant, EndpointState::Paused).await;
     let parked = driver.endpoint(&tenant).await;
-    driver.store().park(parked.id, driver.secs(600)).await.unwrap();
+    driver.store().park(&parked.tenant, parked.id, driver.secs(600)).await.unwrap();
     driver.crash().await;
     driver.accept(&tenant, "evt", &[&paused, &parked]).await;
     assert!(driver.lease().await.is_empty());
@@ -200,4 +200,91 @@ pub(super) async fn an_older_leases_settlement_counts_until_recovery(driver: &mu
     assert_eq!(driver.settle(&lease, replied(200), Next::Delivered).await, Settled::Applied);
     assert_eq!(driver.show(&lease).await.state, DeliveryState::Delivered);
     assert_eq!(driver.recover().await, 0);
+}
+
+/// Leases a delivery, and lets another hold of its partition follow after a release.
+async fn handed_over(driver: &mut Driver, spare: i64) -> (Lease, Delivery) {
+    accepted(driver, &["a"]).await;
+    let lease = driver.lease_only().await;
+    let before = driver.show(&lease).await;
+    driver.release(driver.secs(spare)).await;
+    driver.claim().await;
+    (lease, before)
+}
+
+pub(super) async fn what_a_released_epoch_leased_is_spared_until_its_time(driver: &mut Driver) {
+    let (lease, before) = handed_over(driver, 10).await;
+    assert_eq!(driver.recover().await, 0);
+    assert_eq!(driver.show(&lease).await, before);
+    assert!(driver.lease().await.is_empty(), "nobody else gets it");
+    driver.pass(9);
+    assert_eq!(driver.recover().await, 0);
+    driver.pass(1);
+    assert_eq!(driver.show(&lease).await, before, "it waits for a recovery");
+    assert_eq!(driver.recover().await, 1);
+    check_given_back(driver, &lease, &before).await;
+    assert_eq!(driver.recover().await, 0);
+    let again = driver.lease_only().await;
+    assert_eq!((again.delivery, again.failures), (lease.delivery, lease.failures));
+    assert_eq!(driver.settle(&again, replied(200), Next::Delivered).await, Settled::Applied);
+}
+
+pub(super) async fn what_is_spared_can_be_settled(driver: &mut Driver) {
+    let (lease, _) = handed_over(driver, 10).await;
+    assert_eq!(driver.recover().await, 0);
+    driver.pass(5);
+    let at = driver.secs(2);
+    assert_eq!(driver.settle(&lease, replied(500), Next::Retry { at }).await, Settled::Applied);
+    driver.pass(2);
+    let retried = driver.lease_only().await;
+    assert_eq!((retried.attempt, retried.failures), (2, 1));
+    assert!(retried.id.epoch > lease.id.epoch);
+    driver.pass(10);
+    assert_eq!(driver.recover().await, 0, "what is over is not given back, and this one is the new owner's");
+    assert_eq!(driver.settle(&retried, replied(200), Next::Delivered).await, Settled::Applied);
+}
+
+pub(super) async fn releasing_again_moves_the_time(driver: &mut Driver) {
+    let before = driver.epochs().to_vec();
+    let (lease, shown) = handed_over(driver, 5).await;
+    driver.pass(4);
+    driver.release_as(before.clone(), driver.secs(5)).await;
+    driver.pass(4);
+    assert_eq!(driver.recover().await, 0, "it is later now");
+    driver.release_as(before, driver.now()).await;
+    assert_eq!(driver.recover().await, 1, "it is over now");
+    check_given_back(driver, &lease, &shown).await;
+}
+
+pub(super) async fn every_released_epoch_has_its_own_time(driver: &mut Driver) {
+    accepted(driver, &["a", "b", "c"]).await;
+    let mut leases = Vec::new();
+    for spare in [30, 10, 20] {
+        leases.extend(driver.lease_up_to(1, 1).await);
+        driver.release(driver.secs(spare)).await;
+        driver.claim().await;
+        assert_eq!(driver.recover().await, 0);
+    }
+    for over in [1, 2, 0] {
+        driver.pass(9);
+        assert_eq!(driver.recover().await, 0);
+        driver.pass(1);
+        let before = driver.show(&leases[over]).await;
+        assert_eq!(driver.recover().await, 1);
+        check_given_back(driver, &leases[over], &before).await;
+    }
+}
+
+pub(super) async fn what_was_not_released_is_not_spared(driver: &mut Driver) {
+    accepted(driver, &["a", "b"]).await;
+    let spared = driver.lease_up_to(1, 1).await.remove(0);
+    driver.release(driver.secs(30)).await;
+    driver.claim().await;
+    let lost = driver.lease_only().await;
+    let before = driver.show(&lost).await;
+    driver.claim().await;
+    assert_eq!(driver.recover().await, 1);
+    check_given_back(driver, &lost, &before).await;
+    assert_eq!(driver.show(&spared).await.state, DeliveryState::InFlight);
+    assert_eq!(driver.settle(&spared, replied(200), Next::Delivered).await, Settled::Applied);
 }

@@ -10,16 +10,20 @@ const RETAIN: Retain = Retain { delivered: Duration::from_secs(10), failed: Dura
 
 /// Prunes everything in pages of `limit`; answers with how many events were removed.
 async fn prune_in(driver: &Driver, now: Timestamp, limit: u32) -> u32 {
-    let (mut removed, mut from) = (0, None);
-    loop {
-        let pruned = driver.store().prune(RETAIN, now, from, limit).await.unwrap();
-        assert!(pruned.removed <= limit, "{pruned:?}");
-        removed += pruned.removed;
-        from = pruned.next;
-        if from.is_none() {
-            return removed;
+    let mut removed = 0;
+    for &(partition, _) in driver.epochs() {
+        let mut from = None;
+        loop {
+            let pruned = driver.store().prune(partition, RETAIN, now, from, limit).await.unwrap();
+            assert!(pruned.removed <= limit, "{pruned:?}");
+            removed += pruned.removed;
+            from = pruned.next;
+            if from.is_none() {
+                break;
+            }
         }
     }
+    removed
 }
 
 async fn prune(driver: &Driver) -> u32 {
@@ -126,7 +130,9 @@ pub(super) async fn a_cursor_goes_on(driver: &mut Driver) {
 
 pub(super) async fn a_strange_cursor_is_refused(driver: &mut Driver) {
     for cursor in ["", "no cursor!", "/"] {
-        let refused = driver.store().prune(RETAIN, driver.now(), Some(Cursor(cursor.into())), 10).await;
+        let (partition, _) = driver.epochs()[0];
+        let from = Some(Cursor(cursor.into()));
+        let refused = driver.store().prune(partition, RETAIN, driver.now(), from, 10).await;
         assert!(matches!(refused, Err(StoreError::InvalidCursor)), "{cursor:?}: {refused:?}");
     }
 }

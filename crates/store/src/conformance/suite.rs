@@ -132,7 +132,11 @@ suite! {$
         renewing_keeps_a_partition,
         who_was_not_overtaken_goes_on,
         releasing_frees_a_partition,
+        who_is_asked_to_spare_leases_is_free_to_lease,
         epochs_grow_across_a_crash,
+        attending_lists_who_is_there,
+        who_attends_no_more_is_forgotten,
+        who_leaves_is_not_there,
     }
     recovery {
         what_is_acknowledged_survives_a_crash,
@@ -145,6 +149,11 @@ suite! {$
         expired_leases_are_given_back,
         recovery_ends_what_belongs_to_a_closed_endpoint,
         an_older_leases_settlement_counts_until_recovery,
+        what_a_released_epoch_leased_is_spared_until_its_time,
+        what_is_spared_can_be_settled,
+        releasing_again_moves_the_time,
+        every_released_epoch_has_its_own_time,
+        what_was_not_released_is_not_spared,
     }
     waking {
         whatever_makes_deliveries_due_wakes,

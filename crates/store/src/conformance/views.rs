@@ -108,7 +108,7 @@ pub(super) async fn what_is_no_change_of_it_leaves_views_fresh(driver: &mut Driv
     let lease = driver.lease_only().await;
     let until = driver.secs(1);
     driver.settle_with(&lease, replied(200), Next::Delivered, EndpointEffect::Park { until }).await;
-    driver.store().park(endpoint.id, driver.secs(60)).await.unwrap();
+    driver.store().park(&endpoint.tenant, endpoint.id, driver.secs(60)).await.unwrap();
     let other = driver.tenant("other").await;
     driver.endpoint(&other).await;
     accept_on(driver, &view, "evt-2").await.unwrap();

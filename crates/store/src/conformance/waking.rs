@@ -55,7 +55,7 @@ pub(super) async fn whatever_makes_deliveries_due_wakes(driver: &mut Driver) {
     driver.turn(&endpoint, EndpointState::Enabled).await;
     woken(driver).await;
 
-    driver.store().park(endpoint.id, driver.secs(60)).await.unwrap();
+    driver.store().park(&endpoint.tenant, endpoint.id, driver.secs(60)).await.unwrap();
     quiet(driver.store(), driver).await;
     driver.change(&endpoint, |endpoint| endpoint.url = "https://elsewhere.example/".into()).await;
     woken(driver).await;

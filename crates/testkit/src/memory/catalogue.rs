@@ -109,7 +109,7 @@ impl Catalogue for MemoryStore {
         }
         tables.follow(now.id, now.updated_at);
         tables.touch(&now.tenant);
-        self.woken.notify_one();
+        self.wake();
         Ok(now)
     }
 

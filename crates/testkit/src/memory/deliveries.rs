@@ -7,10 +7,10 @@ use std::{
 use async_trait::async_trait;
 use posthaste_model::{
     Attempt, AttemptId, DeliveryState, EndpointEffect, EndpointId, EndpointState, ErrorClass, Next, Outcome,
-    Timestamp, Timings,
+    TenantId, Timestamp, Timings,
 };
 use posthaste_store::{
-    Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Missing, Partition, Recovered, Result, Settled,
+    Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Recovered, Result, Settled,
     Settlement, StoreError,
 };
 
@@ -22,75 +22,92 @@ use super::{
 #[async_trait]
 impl Deliveries for MemoryStore {
     fn partitions(&self) -> u16 {
-        1
+        self.woken.len() as u16
     }
 
     async fn claim(
         &self,
-        _partition: Partition,
+        partition: Partition,
         owner: &str,
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Option<Epoch>> {
         let mut tables = self.tables();
-        if tables.owner.as_ref().is_some_and(|held| held.name != owner && now < held.until) {
+        if tables.owners.get(&partition).is_some_and(|held| held.name != owner && now < held.until) {
             return Ok(None);
         }
         let epoch = Epoch(tables.number());
-        tables.owner = Some(Owner { name: owner.to_owned(), epoch, until: later(now, ttl) });
+        let owner = Owner { name: owner.to_owned(), epoch, until: later(now, ttl) };
+        tables.owners.insert(partition, owner);
         Ok(Some(epoch))
     }
 
-    async fn renew(&self, _partition: Partition, epoch: Epoch, now: Timestamp, ttl: Duration) -> Result<()> {
-        owner(&mut self.tables(), epoch)?.until = later(now, ttl);
+    async fn renew(&self, partition: Partition, epoch: Epoch, now: Timestamp, ttl: Duration) -> Result<()> {
+        owner(&mut self.tables(), partition, epoch)?.until = later(now, ttl);
         Ok(())
     }
 
-    async fn release(&self, _partition: Partition, epoch: Epoch) -> Result<()> {
-        self.tables().owner.take_if(|owner| owner.epoch == epoch);
-        Ok(())
-    }
-
-    async fn recover(&self, _partition: Partition, epoch: Epoch, now: Timestamp) -> Result<Recovered> {
+    async fn attend(&self, owner: &str, now: Timestamp, ttl: Duration) -> Result<Vec<String>> {
         let mut tables = self.tables();
-        owner(&mut tables, epoch)?;
-        let interrupted = recover(&mut tables, epoch, now);
-        self.woken.notify_one();
+        tables.attending.insert(owner.to_owned(), later(now, ttl));
+        tables.attending.retain(|_, until| now < *until);
+        Ok(tables.attending.keys().cloned().collect())
+    }
+
+    async fn release(&self, partition: Partition, epoch: Epoch, until: Timestamp) -> Result<()> {
+        let mut tables = self.tables();
+        if owner(&mut tables, partition, epoch).is_ok() {
+            tables.owners.remove(&partition);
+        }
+        tables.released.insert(epoch, until);
+        Ok(())
+    }
+
+    async fn recover(&self, partition: Partition, epoch: Epoch, now: Timestamp) -> Result<Recovered> {
+        let mut tables = self.tables();
+        owner(&mut tables, partition, epoch)?;
+        let interrupted = recover(&mut tables, |tenant| self.partition_of(tenant) == partition, epoch, now);
+        self.wake();
         Ok(Recovered { interrupted })
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leases> {
         let mut tables = self.tables();
-        owner(&mut tables, request.epoch)?;
-        Ok(lease(&mut tables, &request))
+        owner(&mut tables, request.partition, request.epoch)?;
+        Ok(lease(&mut tables, |tenant| self.partition_of(tenant) == request.partition, &request))
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {
+    async fn settle(&self, settlements: Arc<[Settlement]>) -> Result<Vec<Settled>> {
         let mut tables = self.tables();
         let settled = settlements.iter().map(|settlement| settle(&mut tables, settlement)).collect();
-        self.woken.notify_one();
+        self.wake();
         Ok(settled)
     }
 
-    async fn park(&self, endpoint: EndpointId, until: Timestamp) -> Result<()> {
+    async fn park(&self, tenant: &TenantId, endpoint: EndpointId, until: Timestamp) -> Result<()> {
         let mut tables = self.tables();
-        tables.endpoint(endpoint).ok_or(StoreError::NotFound(Missing::Endpoint))?;
+        tables.endpoint_of(tenant, endpoint)?;
         park(&mut tables, endpoint, until);
         Ok(())
     }
 
-    async fn woken(&self, _partition: Partition) {
-        self.woken.notified().await;
+    async fn woken(&self, partition: Partition) {
+        self.woken[usize::from(partition.0)].notified().await;
     }
 }
 
-fn owner(tables: &mut Tables, epoch: Epoch) -> Result<&mut Owner> {
-    tables.owner.as_mut().filter(|owner| owner.epoch == epoch).ok_or(StoreError::NotOwner)
+fn owner(tables: &mut Tables, partition: Partition, epoch: Epoch) -> Result<&mut Owner> {
+    tables.owners.get_mut(&partition).filter(|owner| owner.epoch == epoch).ok_or(StoreError::NotOwner)
 }
 
-/// When each scheduled delivery can be leased, as far as time decides: endpoint, when, due when, delivery.
-fn ready(tables: &Tables) -> impl Iterator<Item = (u64, Timestamp, Timestamp, u64)> {
-    tables.endpoints.iter().flat_map(move |(endpoint, row)| {
+/// When each scheduled delivery of certain tenants can be leased, as far as time decides: endpoint, when, due when,
+/// delivery.
+fn ready(
+    tables: &Tables,
+    of: impl Fn(&TenantId) -> bool,
+) -> impl Iterator<Item = (u64, Timestamp, Timestamp, u64)> {
+    let endpoints = tables.endpoints.iter().filter(move |(_, row)| of(&row.endpoint.tenant));
+    endpoints.flat_map(move |(endpoint, row)| {
         let own = tables.deliveries.iter().filter(|(_, d)| d.delivery.endpoint == row.endpoint.id);
         let scheduled = own.filter(|(_, d)| d.delivery.state == DeliveryState::Scheduled);
         scheduled.filter_map(|(number, d)| {
@@ -100,8 +117,8 @@ fn ready(tables: &Tables) -> impl Iterator<Item = (u64, Timestamp, Timestamp, u6
     })
 }
 
-fn lease(tables: &mut Tables, request: &LeaseRequest) -> Leases {
-    let mut due: Vec<_> = ready(tables).filter(|(_, ready_at, ..)| *ready_at <= request.now).collect();
+fn lease(tables: &mut Tables, of: impl Fn(&TenantId) -> bool, request: &LeaseRequest) -> Leases {
+    let mut due: Vec<_> = ready(tables, &of).filter(|(_, ready_at, ..)| *ready_at <= request.now).collect();
     due.sort_by_key(|&(_, _, due_at, number)| (due_at, number));
     let mut queues: BTreeMap<u64, VecDeque<(Timestamp, u64)>> = BTreeMap::new();
     for (endpoint, ready_at, _, delivery) in due {
@@ -125,7 +142,7 @@ fn lease(tables: &mut Tables, request: &LeaseRequest) -> Leases {
         let given = queue.drain(..room.min(queue.len()));
         leases.extend(given.filter_map(|(_, delivery)| lease_one(tables, delivery, request)));
     }
-    Leases { leases, next_due: ready(tables).map(|(_, ready_at, ..)| ready_at).min() }
+    Leases { leases, next_due: ready(tables, &of).map(|(_, ready_at, ..)| ready_at).min() }
 }
 
 fn lease_one(tables: &mut Tables, number: u64, request: &LeaseRequest) -> Option<Lease> {
@@ -202,9 +219,12 @@ fn disable(tables: &mut Tables, id: EndpointId, reason: &str, now: Timestamp) {
     tables.touch(&tenant);
 }
 
-fn recover(tables: &mut Tables, epoch: Epoch, now: Timestamp) -> u64 {
-    let left_behind = |live: LiveLease| live.id.epoch < epoch || live.expires_at <= now;
-    let rows = tables.deliveries.iter().filter(|(_, row)| row.lease.is_some_and(left_behind));
+fn recover(tables: &mut Tables, of: impl Fn(&TenantId) -> bool, epoch: Epoch, now: Timestamp) -> u64 {
+    let spared = |epoch| tables.released.get(&epoch).is_some_and(|until| now < *until);
+    let left_behind =
+        |live: LiveLease| live.expires_at <= now || (live.id.epoch < epoch && !spared(live.id.epoch));
+    let own = tables.deliveries.iter().filter(|(_, row)| of(&row.delivery.tenant));
+    let rows = own.filter(|(_, row)| row.lease.is_some_and(left_behind));
     let numbers: Vec<u64> = rows.map(|(number, _)| *number).collect();
     for number in &numbers {
         let state = tables.waiting_state(tables.deliveries[number].delivery.endpoint);

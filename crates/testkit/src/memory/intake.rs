@@ -35,7 +35,7 @@ impl Intake for MemoryStore {
         let number = tables.tenant(tenant)?;
         check(&tables, number, &events)?;
         let accepted = events.into_iter().map(|new| accept(&mut tables, number, new)).collect();
-        self.woken.notify_one();
+        self.wake();
         Ok(accepted)
     }
 }

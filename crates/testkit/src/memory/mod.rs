@@ -10,26 +10,63 @@ mod queries;
 mod retention;
 mod tables;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
-use posthaste_store::{Durability, KeyId, Result, Store, StoreError, conformance::Fixture};
+use posthaste_model::{TenantId, Timestamp};
+use posthaste_store::{
+    Deliveries as _, Durability, Finding, KeyId, Level, Partition, Result, Store, StoreError,
+    conformance::Fixture,
+};
 use tokio::sync::Notify;
 
-use tables::Tables;
+use tables::{Tables, partition_of};
 
-/// A store in memory, of one partition.
-#[derive(Default)]
+/// A store in memory.
 pub struct MemoryStore {
     tables: Mutex<Tables>,
-    woken: Notify,
+    /// One for each partition.
+    woken: Vec<Notify>,
+}
+
+impl Default for MemoryStore {
+    /// Of one partition.
+    fn default() -> Self {
+        Self::with_partitions(1)
+    }
 }
 
 impl MemoryStore {
-    /// Forgets what a crash of the process would: who owns the partition. What was in flight still is, and is given
-    /// back by the next owner's recovery.
+    /// Of so many partitions, at least one.
+    pub fn with_partitions(partitions: u16) -> Self {
+        let woken: Vec<Notify> = (0..partitions.max(1)).map(|_| Notify::new()).collect();
+        Self { tables: Mutex::default(), woken }
+    }
+
+    /// Where the events of a tenant are: the same for ever, whatever else the store holds.
+    pub fn partition_of(&self, tenant: &TenantId) -> Partition {
+        partition_of(tenant, self.partitions())
+    }
+
+    /// Who has which partitions, as far as their time is not over.
+    pub fn owners(&self, now: Timestamp) -> BTreeMap<Partition, String> {
+        let tables = self.tables();
+        let live = tables.owners.iter().filter(|(_, owner)| now < owner.until);
+        live.map(|(partition, owner)| (*partition, owner.name.clone())).collect()
+    }
+
+    /// Forgets what a crash of the process would: who owns the partitions. What was in flight still is, and is given
+    /// back by the next owners' recovery.
     pub fn crash(&self) {
-        self.tables().owner = None;
+        self.tables().owners.clear();
+    }
+
+    /// Wakes every owner: too often is no fault.
+    fn wake(&self) {
+        self.woken.iter().for_each(Notify::notify_one);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -45,6 +82,11 @@ impl Store for MemoryStore {
 
     async fn check(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn examine(&self, _now: Timestamp) -> Result<Vec<Finding>> {
+        let found = "volatile: everything is lost with the process".into();
+        Ok(vec![Finding { check: "durability", level: Level::Danger, found, remedy: None }])
     }
 
     async fn bind_key(&self, key: KeyId) -> Result<()> {

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use posthaste_model::{DeliveryState, Timestamp};
-use posthaste_store::{Cursor, Pruned, Result, Retain, Retention};
+use posthaste_store::{Cursor, Partition, Pruned, Result, Retain, Retention};
 
 use super::{
     MemoryStore,
@@ -11,6 +11,7 @@ use super::{
 impl Retention for MemoryStore {
     async fn prune(
         &self,
+        partition: Partition,
         retain: Retain,
         now: Timestamp,
         from: Option<Cursor>,
@@ -18,8 +19,10 @@ impl Retention for MemoryStore {
     ) -> Result<Pruned> {
         let after = from.as_ref().map_or(Ok(0), number)?;
         let mut tables = self.tables();
-        let looked_at: Vec<u64> =
-            tables.events.keys().copied().filter(|n| *n > after).take(limit as usize).collect();
+        let own = tables.events.iter().filter(|(number, row)| {
+            **number > after && self.partition_of(&row.record.event.tenant) == partition
+        });
+        let looked_at: Vec<u64> = own.map(|(number, _)| *number).take(limit as usize).collect();
         let over: Vec<u64> =
             looked_at.iter().copied().filter(|event| is_over(&tables, *event, retain, now)).collect();
         tables.events.retain(|event, _| !over.contains(event));

@@ -4,7 +4,9 @@ use posthaste_model::{
     Attempt, Delivery, DeliveryState, Endpoint, EndpointId, EndpointState, Tenant, TenantId, Timestamp,
     Topic, TopicName,
 };
-use posthaste_store::{Cursor, Epoch, EventRecord, KeyId, LeaseId, Missing, Page, Paged, Result, StoreError};
+use posthaste_store::{
+    Cursor, Epoch, EventRecord, KeyId, LeaseId, Missing, Page, Paged, Partition, Result, StoreError,
+};
 
 /// What is stored. Rows have numbers that grow and are never used again, whatever they are of.
 #[derive(Default)]
@@ -17,7 +19,11 @@ pub(super) struct Tables {
     pub(super) endpoints: BTreeMap<u64, EndpointRow>,
     pub(super) events: BTreeMap<u64, EventRow>,
     pub(super) deliveries: BTreeMap<u64, DeliveryRow>,
-    pub(super) owner: Option<Owner>,
+    pub(super) owners: BTreeMap<Partition, Owner>,
+    /// Until when what was leased under a released epoch is spared. No two holds have the same epoch.
+    pub(super) released: BTreeMap<Epoch, Timestamp>,
+    /// Who drives partitions, and until when.
+    pub(super) attending: BTreeMap<String, Timestamp>,
     pub(super) key: Option<KeyId>,
 }
 
@@ -137,6 +143,13 @@ impl DeliveryRow {
         self.delivery.last_error = attempt.outcome.error();
         self.delivery.last_status = attempt.outcome.status().or(self.delivery.last_status);
     }
+}
+
+/// The partition of a tenant, of so many: FNV-1a of its id, counted round.
+pub(super) fn partition_of(tenant: &TenantId, partitions: u16) -> Partition {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let hash = tenant.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    Partition((hash % u64::from(partitions)) as u16)
 }
 
 /// The time `after` a time, or the end of all times.

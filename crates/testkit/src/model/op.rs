@@ -94,6 +94,15 @@ pub enum Op {
     Release {
         /// Which, counted back from the last.
         claim: u8,
+        /// For how long what was leased under it is spared.
+        secs: u8,
+    },
+    /// Somebody says that it is there.
+    Attend {
+        /// Who.
+        owner: u8,
+        /// For how long.
+        secs: u8,
     },
     /// What was left behind is given back.
     Recover {
@@ -199,11 +208,17 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..2_u8).prop_map(|topic| Op::DeleteTopic { topic }),
         2 => (0..2_u8).prop_map(|owner| Op::Claim { owner }),
         1 => claim().prop_map(|claim| Op::Renew { claim }),
-        1 => claim().prop_map(|claim| Op::Release { claim }),
+        2 => (claim(), spared()).prop_map(|(claim, secs)| Op::Release { claim, secs }),
+        2 => (0..3_u8, spared()).prop_map(|(owner, secs)| Op::Attend { owner, secs }),
         4 => claim().prop_map(|claim| Op::Recover { claim }),
         2 => prop::bool::weighted(0.8).prop_map(|recover| Op::Crash { recover }),
         3 => (1..4_u32).prop_map(|limit| Op::Prune { limit }),
     ]
+}
+
+/// None at all, or less than a crash takes: what an embedded store forgets then would be over anyhow.
+fn spared() -> impl Strategy<Value = u8> {
+    prop_oneof![1 => Just(0_u8), 3 => 1..16_u8]
 }
 
 fn state() -> impl Strategy<Value = EndpointState> {

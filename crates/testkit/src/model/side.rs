@@ -7,7 +7,7 @@ use posthaste_model::{
 };
 use posthaste_store::{
     DeliveryFilter, Epoch, Lease, LeaseRequest, NewEvent, Page, Partition, Result, Retain, Settled,
-    Settlement, Store, TenantView,
+    Settlement, Store, StoreError, TenantView,
     conformance::{
         Fixture, START, Shown, attempt, failed,
         invariants::{Broken, Step, broken_by, unrecorded},
@@ -154,7 +154,8 @@ impl Side {
             }
             Op::Park { endpoint, secs } => {
                 let until = self.secs(*secs);
-                text(&self.store().park(self.endpoint(*endpoint).id, until).await)
+                let Endpoint { tenant, id, .. } = self.endpoint(*endpoint);
+                text(&self.store().park(&tenant, id, until).await)
             }
             Op::Accept { tenant, stale, events } => self.accept(&tenant_id(*tenant), *stale, events).await,
             Op::Lease { claim, per_endpoint } => {
@@ -171,12 +172,17 @@ impl Side {
                 }
                 text(&answer)
             }
-            Op::Release { claim } => {
-                let mut answer = Ok(());
+            Op::Release { claim, secs } => {
+                let (mut answer, until) = (Ok(()), self.secs(*secs));
                 for (partition, epoch) in self.hold(*claim) {
-                    answer = answer.and(self.store().release(partition, epoch).await);
+                    answer = answer.and(self.store().release(partition, epoch, until).await);
+                    self.steps.push(Step::Released { partition, epoch, until });
                 }
                 text(&answer)
+            }
+            Op::Attend { owner, secs } => {
+                let ttl = Duration::from_secs((*secs).into());
+                text(&self.store().attend(&format!("owner-{owner}"), self.now, ttl).await)
             }
             Op::Recover { claim } => self.recover(*claim).await,
             Op::Crash { recover } => {
@@ -273,7 +279,11 @@ impl Side {
                 self.steps.push(Step::Accepted(new));
             }
         }
-        text(&accepted)
+        match accepted {
+            // Which of several conflicts is named is each store's own.
+            Err(StoreError::EventConflict { .. }) => "a conflict".into(),
+            accepted => text(&accepted),
+        }
     }
 
     async fn claim(&mut self, owner: &str) -> String {
@@ -347,7 +357,7 @@ impl Side {
             let index = index % self.leases.len();
             all.push(self.settlement(index, came));
         }
-        let settled = self.store().settle(all.clone()).await;
+        let settled = self.store().settle(all.clone().into()).await;
         for (settlement, settled) in all.into_iter().zip(settled.iter().flatten()) {
             self.steps.push(Step::Settled { settlement, settled: *settled });
         }
@@ -395,15 +405,20 @@ impl Side {
     }
 
     async fn prune(&self, limit: u32) -> String {
-        let (mut removed, mut from) = (0, None);
-        loop {
-            let pruned = self.store().prune(RETAIN, self.now, from, limit).await.expect("a pruning");
-            removed += pruned.removed;
-            from = pruned.next;
-            if from.is_none() {
-                return format!("removed: {removed}");
+        let mut removed = 0;
+        for partition in (0..self.store().partitions()).map(Partition) {
+            let mut from = None;
+            loop {
+                let pruned =
+                    self.store().prune(partition, RETAIN, self.now, from, limit).await.expect("a pruning");
+                removed += pruned.removed;
+                from = pruned.next;
+                if from.is_none() {
+                    break;
+                }
             }
         }
+        format!("removed: {removed}")
     }
 
     /// Fails unless the list of the deliveries in each state has exactly those that the whole list shows in it.

@@ -145,6 +145,10 @@ fn recover(epoch: u64, now: Timestamp, interrupted: u64) -> Step {
     Step::Recovered { partition: Partition(0), epoch: Epoch(epoch), now, interrupted }
 }
 
+fn release(epoch: u64, until: Timestamp) -> Step {
+    Step::Released { partition: Partition(0), epoch: Epoch(epoch), until }
+}
+
 /// After an event was accepted for an enabled endpoint, `steps` break these invariants.
 #[track_caller]
 fn check_steps(broken: &[u8], steps: impl FnOnce(Lease) -> Vec<Step>) {
@@ -168,11 +172,17 @@ fn what_happened_and_may_not() {
     check_steps(&[], |l| vec![give(&l), recover(2, at(1), 1), give(&l)]);
     check_steps(&[], |l| vec![give(&l), recover(1, at(60), 1), give(&l)]);
     check_steps(&[], |l| vec![give(&l), recover(1, at(59), 0), settle(&l, Exhausted, Applied)]);
+    check_steps(&[], |l| vec![give(&l), release(1, at(5)), recover(2, at(4), 0), recover(2, at(5), 1)]);
+    check_steps(&[], |l| vec![give(&l), release(1, at(5)), release(1, at(3)), recover(2, at(3), 1)]);
+    check_steps(&[], |l| vec![give(&l), release(1, at(99)), recover(2, at(60), 1)]);
 
     check_steps(&[3], |l| vec![give(&Lease { due_at: at(2), ..l })]);
     check_steps(&[4], |l| vec![give(&l), give(&l)]);
     check_steps(&[4], |l| vec![give(&l), recover(1, at(59), 1)]);
     check_steps(&[4], |l| vec![give(&l), recover(2, at(1), 0)]);
+    check_steps(&[4], |l| vec![give(&l), release(1, at(5)), recover(2, at(4), 1)]);
+    check_steps(&[4], |l| vec![give(&l), release(1, at(5)), recover(2, at(5), 0)]);
+    check_steps(&[4], |l| vec![release(1, at(5)), give(&l)]);
     check_steps(&[4], |l| vec![settle(&l, Delivered, Applied)]);
     check_steps(&[4], |l| vec![give(&l), settle(&l, Delivered, Stale)]);
     check_steps(&[4], |l| vec![give(&l), recover(2, at(1), 1), settle(&l, Exhausted, Applied)]);
