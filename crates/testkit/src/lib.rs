@@ -1,9 +1,10 @@
-//! What tests share: an in-memory store, a programmable receiver, a simulated clock.
+//! What tests share: an in-memory store, a programmable receiver, a simulated clock, Redis servers.
 
 mod clock;
 mod memory;
 pub mod model;
 mod receiver;
+pub mod redis;
 
 pub use clock::simulated_clock;
 pub use memory::MemoryStore;
