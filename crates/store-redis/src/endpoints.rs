@@ -1,0 +1,177 @@
+//! An endpoint as its hash holds it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use posthaste_model::{
+    Endpoint, EndpointId, EndpointSecret, EndpointState, Period, RetryPolicy, Sealed, TenantId, Timestamp,
+    TopicPattern,
+};
+use posthaste_store::StoreError;
+use redis::{Pipeline, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    layout::{millis, uuid},
+    reply::Reply,
+};
+
+/// The fields that every read of an endpoint gives, in this order: state, reason, parked until, version, updated, URL,
+/// and the rest.
+const FIELDS: [&str; 7] = ["s", "w", "k", "v", "u", "x", "d"];
+
+/// What scripts need not look into.
+#[derive(Serialize, Deserialize)]
+struct Rest {
+    tenant: TenantId,
+    topics: Vec<TopicPattern>,
+    description: String,
+    metadata: BTreeMap<String, String>,
+    timeout_ms: Option<u64>,
+    retry: Option<RetryPolicy>,
+    secrets: Vec<SecretRest>,
+    created_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SecretRest {
+    sealed: String,
+    expires_ms: Option<i64>,
+}
+
+/// The rest of an endpoint, packed.
+pub(crate) fn pack(endpoint: &Endpoint) -> Result<String, StoreError> {
+    let secrets = endpoint.secrets.iter().map(|secret| SecretRest {
+        sealed: BASE64_STANDARD.encode(&secret.sealed.0),
+        expires_ms: secret.expires_at.map(|time| time.as_millisecond()),
+    });
+    let rest = Rest {
+        tenant: endpoint.tenant.clone(),
+        topics: endpoint.topics.clone(),
+        description: endpoint.description.clone(),
+        metadata: endpoint.metadata.clone(),
+        timeout_ms: endpoint.timeout.map(|timeout| timeout.as_millis()),
+        retry: endpoint.retry.clone(),
+        secrets: secrets.collect(),
+        created_ms: endpoint.created_at.as_millisecond(),
+    };
+    serde_json::to_string(&rest).map_err(StoreError::damaged)
+}
+
+/// Reads an endpoint from its id and [`FIELDS`].
+pub(crate) fn read(reply: &mut Reply) -> Result<Endpoint, StoreError> {
+    let id = reply.bytes()?;
+    read_fields(EndpointId::from_uuid(uuid(&id).map_err(StoreError::damaged)?), reply)
+}
+
+/// Reads an endpoint from [`FIELDS`].
+fn read_fields(id: EndpointId, reply: &mut Reply) -> Result<Endpoint, StoreError> {
+    let state = match &*reply.bytes()? {
+        b"0" => EndpointState::Enabled,
+        b"1" => EndpointState::Paused,
+        b"2" => EndpointState::Disabled,
+        other => return Err(StoreError::damaged(format!("endpoint state {other:?}"))),
+    };
+    let state_reason = Some(reply.text()?).filter(|reason| !reason.is_empty());
+    let parked_until = reply.maybe_number()?.map(time).transpose()?;
+    let version = reply.number()? as u64;
+    let updated_at = time(reply.number()?)?;
+    let url = reply.text()?;
+    let rest: Rest = serde_json::from_slice(&reply.bytes()?).map_err(StoreError::damaged)?;
+    let secrets = rest.secrets.into_iter().map(|secret| {
+        let sealed = BASE64_STANDARD.decode(secret.sealed).map_err(StoreError::damaged)?;
+        Ok(EndpointSecret {
+            sealed: Sealed(sealed.into()),
+            expires_at: secret.expires_ms.map(time).transpose()?,
+        })
+    });
+    Ok(Endpoint {
+        id,
+        tenant: rest.tenant,
+        url,
+        topics: rest.topics,
+        description: rest.description,
+        metadata: rest.metadata,
+        timeout: rest.timeout_ms.map(|ms| Period(Duration::from_millis(ms))),
+        retry: rest.retry,
+        state,
+        state_reason,
+        parked_until,
+        secrets: secrets.collect::<Result<_, StoreError>>()?,
+        version,
+        created_at: time(rest.created_ms)?,
+        updated_at,
+    })
+}
+
+pub(crate) fn state_code(state: EndpointState) -> &'static str {
+    match state {
+        EndpointState::Enabled => "0",
+        EndpointState::Paused => "1",
+        EndpointState::Disabled => "2",
+    }
+}
+
+/// A time from Unix milliseconds.
+pub(crate) fn time(ms: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(ms).map_err(StoreError::damaged)
+}
+
+/// Unix milliseconds, or an empty text.
+pub(crate) fn maybe_millis(time: Option<Timestamp>) -> String {
+    time.map_or_else(String::new, |time| millis(time).to_string())
+}
+
+/// How many endpoints are kept at hand. Beyond that the memory is emptied, and fills again as needed.
+const AT_HAND: usize = 100_000;
+
+/// Endpoints as they were last read, with their revisions. A lease says which revision it means.
+#[derive(Default)]
+pub(crate) struct AtHand(Mutex<HashMap<EndpointId, (i64, Arc<Endpoint>)>>);
+
+impl AtHand {
+    fn known(&self) -> MutexGuard<'_, HashMap<EndpointId, (i64, Arc<Endpoint>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The endpoint as it is at a revision, with a pause.
+    pub(crate) fn get(
+        &self,
+        id: EndpointId,
+        revision: i64,
+        parked: Option<Timestamp>,
+    ) -> Option<Arc<Endpoint>> {
+        let mut known = self.known();
+        let (_, endpoint) = known.get_mut(&id).filter(|(known, _)| *known == revision)?;
+        if endpoint.parked_until != parked {
+            *endpoint = Arc::new(Endpoint { parked_until: parked, ..Endpoint::clone(endpoint) });
+        }
+        Some(Arc::clone(endpoint))
+    }
+
+    pub(crate) fn put(&self, (revision, endpoint): (i64, Endpoint)) -> Arc<Endpoint> {
+        let endpoint = Arc::new(endpoint);
+        let mut known = self.known();
+        if known.len() >= AT_HAND {
+            known.clear();
+        }
+        known.insert(endpoint.id, (revision, Arc::clone(&endpoint)));
+        endpoint
+    }
+}
+
+/// Asks for an endpoint, for [`read_hash`].
+pub(crate) fn ask(key: &[u8], calls: &mut Pipeline) {
+    calls.cmd("HMGET").arg(key).arg("r").arg(&FIELDS);
+}
+
+/// Reads what [`ask`] asked for: the endpoint and its revision. None: there is no such endpoint.
+pub(crate) fn read_hash(id: EndpointId, value: Value) -> Result<Option<(i64, Endpoint)>, StoreError> {
+    let mut fields = Reply::items(value)?;
+    let Some(revision) = fields.maybe_number()? else { return Ok(None) };
+    Ok(Some((revision, read_fields(id, &mut fields)?)))
+}

@@ -1,0 +1,179 @@
+//! The names of the keys, and what a delivery is called in them.
+//!
+//! `<prefix>:store` is a hash that says what the store is: `schema`, `partitions`, `key` (what secrets are sealed with).
+//! All other keys begin with `<prefix>:<schema>:{<partition>}`, the braces being the hash tag that keeps a partition in
+//! one slot of a cluster. Short names, because each event has several:
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `…:s` | hash | the partition: counters, owner, what the last lease call was (below) |
+//! | `…:e:<event>` | string | an event's envelope: who, what, to whom, the bytes ([`crate::envelope`]) |
+//! | `…:r:<event>` | string | its record: what became of its deliveries, and their attempts (`lua/common/record.lua`) |
+//! | `…:q:<endpoint>` | sorted set | the endpoint's queue: deliveries by when they are due |
+//! | `…:y` | sorted set | endpoints with a queue, by when their turn comes (`lua/common/turns.lua`) |
+//! | `…:l` | hash | live leases by delivery |
+//! | `…:c`, `…:c:<n>` | hash, sorted sets | queues that were closed, until what became of them is written down |
+//! | `…:d`, `…:f`, `…:g` | lists, sorted set | events that are over by when they ended: delivered, failed, and those of closed queues |
+//! | `…:tenants` | sorted set | ids of tenants by their numbers |
+//! | `…:t:<tenant>` | hash | a tenant |
+//! | `…:n:<tenant>` | sorted set | its endpoints in the order of their making |
+//! | `…:p:<endpoint>` | hash | an endpoint (`lua/common/endpoints.lua`) |
+//! | `…:i:<tenant>` | hash | events by their ids: the idempotency keys |
+//! | `…:v:<tenant>`, `…:v:<tenant>:<n>` | sorted set, sets | its events in the order of acceptance, in pieces |
+//!
+//! Fields of `…:s`: `seq`, `lease`, `ordinal` (the last event, lease, other number); `owner`, `until`, `epoch`,
+//! `released:<epoch>` (who has it, and what is spared); `turn`, `nonce`, `nonce_from` (the last turn, the last lease call
+//! and its first lease); `asleep` (the owner waits); `topics` (the version it was told); `checked` (that it can be
+//! written).
+//!
+//! Partition 0 has besides `…:topics`, `…:topics:s` (the topics and their version), `…:numbers` (the last tenant's
+//! number) and `…:attending` (who drives partitions).
+
+use posthaste_model::{DeliveryId, TenantId, Timestamp};
+use posthaste_store::Partition;
+use uuid::{Builder, Uuid};
+
+/// The version of everything above. A store of a newer one is not touched.
+pub(crate) const SCHEMA: i64 = 1;
+
+/// Names keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    prefix: String,
+    bases: Vec<String>,
+}
+
+impl Layout {
+    pub(crate) fn new(prefix: &str, partitions: u16) -> Self {
+        let bases = (0..partitions).map(|n| format!("{prefix}:{SCHEMA}:{{{n}}}")).collect();
+        Self { prefix: prefix.to_owned(), bases }
+    }
+
+    pub(crate) fn store(prefix: &str) -> String {
+        format!("{prefix}:store")
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.bases.len() as u16
+    }
+
+    /// What the names of a partition's keys begin with. A partition that does not exist is the last one.
+    pub(crate) fn base(&self, Partition(n): Partition) -> &str {
+        &self.bases[usize::from(n).min(self.bases.len() - 1)]
+    }
+
+    /// The partition that holds what belongs to all.
+    pub(crate) fn home(&self) -> &str {
+        &self.bases[0]
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
+        self.bases.iter().map(String::as_str)
+    }
+
+    /// The channel that tells the owners of partitions to look.
+    pub(crate) fn channel(&self) -> String {
+        format!("{}:{SCHEMA}:wake", self.prefix)
+    }
+
+    /// The stream in which producers leave letters, and its dead ones. They lie in one slot.
+    pub(crate) fn inbox(&self) -> String {
+        format!("{}:{{inbox}}", self.prefix)
+    }
+
+    /// Where a tenant belongs. Never to change: it is where its data is.
+    pub(crate) fn partition(&self, tenant: &TenantId) -> Partition {
+        Partition((fnv1a(tenant.as_str().as_bytes()) % u64::from(self.partitions())) as u16)
+    }
+}
+
+/// FNV-1a, 64 bits (RFC 9923): a hash that stays what it is.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// A delivery: the `n`-th of an event.
+///
+/// Its [`DeliveryId`] is composed of it: a UUID v7 (RFC 9562) whose time is the event's, with the partition in the 12
+/// bits behind the version, and event (46 bits) and `n` (16 bits) in the low ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DeliveryKey {
+    pub(crate) partition: Partition,
+    pub(crate) event: u64,
+    pub(crate) n: u16,
+}
+
+const LOW_BITS: u64 = (1 << 62) - 1;
+
+impl DeliveryKey {
+    pub(crate) fn id(self, accepted_at: i64) -> DeliveryId {
+        let low = (self.event << 16 | u64::from(self.n)) & LOW_BITS;
+        let mut tail = [0; 10];
+        tail[..2].copy_from_slice(&self.partition.0.to_be_bytes());
+        tail[2..].copy_from_slice(&low.to_be_bytes());
+        let millis = u64::try_from(accepted_at).unwrap_or(0);
+        DeliveryId::from_uuid(Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
+    }
+
+    /// The key in an id, if it is one of an event accepted at some time, and that time in Unix milliseconds.
+    pub(crate) fn of(id: DeliveryId) -> (Self, i64) {
+        let bits = id.uuid().as_u128();
+        let low = bits as u64 & LOW_BITS;
+        let partition = Partition((bits >> 64) as u16 & 0xfff);
+        ((Self { partition, event: low >> 16, n: low as u16 }), (bits >> 80) as i64)
+    }
+
+    /// How queues and leases name it.
+    pub(crate) fn member(self) -> String {
+        format!("{}{:04x}", event_name(self.event), self.n)
+    }
+
+    pub(crate) fn of_member(partition: Partition, text: &str) -> Option<Self> {
+        let event = u64::from_str_radix(text.get(..10)?, 16).ok()?;
+        let n = u16::from_str_radix(text.get(10..14)?, 16).ok()?;
+        Some(Self { partition, event, n })
+    }
+}
+
+/// How keys name an event: its number in ten hexadecimal digits.
+pub(crate) fn event_name(number: u64) -> String {
+    format!("{number:010x}")
+}
+
+/// Unix milliseconds, within what sorted sets keep exactly: from 1970 to 2109.
+pub(crate) fn millis(time: Timestamp) -> i64 {
+    time.as_millisecond().clamp(0, (1 << 42) - 1)
+}
+
+pub(crate) fn uuid(bytes: &[u8]) -> Result<Uuid, uuid::Error> {
+    Uuid::from_slice(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_survives_its_id_and_its_member() {
+        for (partition, event, n) in [(0, 1, 0), (1_023, (1 << 40) - 1, 65_535), (7, 123_456_789, 1)] {
+            let key = DeliveryKey { partition: Partition(partition), event, n };
+            assert_eq!(DeliveryKey::of(key.id(1_700_000_000_000)), (key, 1_700_000_000_000));
+            assert_eq!(DeliveryKey::of_member(key.partition, &key.member()), Some(key));
+        }
+    }
+
+    #[test]
+    fn tenants_stay_where_they_are() {
+        let layout = Layout::new("p", 16);
+        let places: Vec<u16> = ["default", "acme", "a", "zebra"]
+            .iter()
+            .map(|id| layout.partition(&id.parse().unwrap()).0)
+            .collect();
+        assert_eq!(places, PLACES);
+    }
+
+    /// Found once; whoever must change them moves every tenant of every store.
+    const PLACES: [u16; 4] = [14, 15, 12, 15];
+}

@@ -1,0 +1,12 @@
+-- Deletes a tenant with its endpoints. ARGV: id, now. Gives 1, or nil where there is none.
+-- Its events stay until retention takes them.
+local number = call('ZSCORE', K .. ':tenants', ARGV[1])
+if not number then return false end
+number = whole(tonumber(number))
+for _, endpoint in ipairs(call('ZRANGE', K .. ':n:' .. number, 0, -1)) do
+  close_queue(endpoint, CANCELLED, tonumber(ARGV[2]))
+  call('DEL', endpoint_of(endpoint))
+end
+call('DEL', K .. ':n:' .. number, K .. ':t:' .. number)
+call('ZREM', K .. ':tenants', ARGV[1])
+return 1

@@ -1,0 +1,83 @@
+-- Reads events of a tenant with what became of their deliveries, as of one moment.
+--
+-- ARGV  tenant's id, what, then
+--         'id'    an event's id
+--         'event' an event's number
+--         'list'  a bound of numbers or '+inf', limit
+--       then 1 if the deliveries are wanted, too
+-- Gives nil where there is no such tenant, or for each event
+--       {number, envelope, record or '', for each delivery that is not final where it waits}
+--       A delivery that is not final is: f in flight, q<due> in its queue, h<due> in that of a paused endpoint,
+--       c<state><time> in a closed one; '' when it is final.
+local found = call('ZSCORE', K .. ':tenants', ARGV[1])
+if not found then return false end
+local tenant = whole(tonumber(found))
+local what = ARGV[2]
+
+local function numbers()
+  if what == 'event' then return { ARGV[3] }, ARGV[4] end
+  if what == 'id' then return { call('HGET', K .. ':i:' .. tenant, ARGV[3]) or nil }, ARGV[4] end
+  local list, bound, limit = K .. ':v:' .. tenant, ARGV[3], tonumber(ARGV[4])
+  local all = {}
+  -- The piece in which the bound lies, and the older ones.
+  local from = 0
+  while #all < limit do
+    local chunk = call('ZREVRANGEBYSCORE', list, bound, '-inf', 'LIMIT', from, 1)[1]
+    if not chunk then break end
+    local piece = {}
+    for _, number in ipairs(call('SMEMBERS', list .. ':' .. chunk)) do
+      number = tonumber(number)
+      if bound == '+inf' or number < tonumber(bound) then piece[#piece + 1] = number end
+    end
+    table.sort(piece, function(a, b) return a > b end)
+    for i = 1, math.min(#piece, limit - #all) do all[#all + 1] = string.format('%010x', piece[i]) end
+    from = from + 1
+  end
+  return all, ARGV[5]
+end
+
+local closings
+local function in_closing(name)
+  closings = closings or call('HGETALL', CLOSINGS)
+  for i = 1, #closings, 2 do
+    if call('ZSCORE', K .. ':c:' .. closings[i], name) then
+      local state, now = unpack_bytes('>BI6', closings[i + 1])
+      return 'c' .. state .. whole(now)
+    end
+  end
+  return ''
+end
+
+local states = {}
+local function state_of(endpoint)
+  if states[endpoint] == nil then states[endpoint] = call('HGET', endpoint_of(endpoint), 's') end
+  return states[endpoint]
+end
+
+local function place_of(event, n, endpoint)
+  local name = member(event, n)
+  if call('HEXISTS', LEASES, name) == 1 then return 'f' end
+  local queued = call('ZSCORE', queue_of(endpoint), name)
+  if not queued then return in_closing(name) end
+  return (state_of(endpoint) == PAUSED and 'h' or 'q') .. whole(due_of(tonumber(queued)))
+end
+
+local answer = {}
+local all, detailed = numbers()
+for _, event in ipairs(all) do
+  local envelope = call('GET', K .. ':e:' .. event)
+  if envelope and whole((unpack_bytes('>I4', envelope, 15))) == tenant then
+    local record = call('GET', record_of(event)) or ''
+    local row = { event, envelope, record }
+    if detailed == '1' then
+      local targets = 19 + string.byte(envelope, 19)
+      for n = 0, unpack_bytes('>I2', envelope) - 1 do
+        local at = HEADER + SLOT * n + 1
+        local open = record == '' or string.byte(record, at) == 0
+        row[#row + 1] = open and place_of(event, n, string.sub(envelope, targets + 16 * n + 1, targets + 16 * n + 16)) or ''
+      end
+    end
+    answer[#answer + 1] = row
+  end
+end
+return answer

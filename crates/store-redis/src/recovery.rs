@@ -1,0 +1,55 @@
+use posthaste_model::{Attempt, AttemptId, ErrorClass, Outcome, Timestamp, Timings};
+use posthaste_store::{Epoch, Partition, Recovered, Result, StoreError};
+
+use crate::{
+    layout::millis,
+    record::{error_code, pack_outcome},
+    reply::Reply,
+    script::RECOVER,
+    shared::Shared,
+};
+
+/// How many leases one call gives back, so that nobody waits long behind it.
+const AT_ONCE: u32 = 500;
+
+/// Gives back what older epochs, and leases that ran out, left behind.
+pub(crate) async fn recover(
+    shared: &Shared,
+    partition: Partition,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Result<Recovered> {
+    let class = ErrorClass::Unknown;
+    // The script makes the id: one for each lease.
+    let unknown = pack_outcome(&Attempt {
+        id: AttemptId::mint(now, [0; 10]),
+        number: 0,
+        started_at: now,
+        timings: Timings::default(),
+        outcome: Outcome::Failed {
+            class,
+            detail: "the service stopped while the request was under way".into(),
+        },
+    });
+    let channel = shared.layout.channel();
+    let mut recovered = Recovered::default();
+    loop {
+        let answer = shared
+            .work
+            .run(&RECOVER, shared.layout.base(partition), |call| {
+                call.arg(&channel)
+                    .arg(epoch.0)
+                    .arg(millis(now))
+                    .arg(AT_ONCE)
+                    .arg(&unknown[..])
+                    .arg(error_code(Some(class)));
+            })
+            .await?;
+        let mut reply = Reply::of(answer)?.ok_or(StoreError::NotOwner)?;
+        recovered.interrupted += reply.number()? as u64;
+        shared.wake(partition);
+        if reply.number()? == 0 {
+            return Ok(recovered);
+        }
+    }
+}

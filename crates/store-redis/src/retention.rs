@@ -1,0 +1,64 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use posthaste_model::Timestamp;
+use posthaste_store::{Cursor, Partition, Pruned, Result, Retain, Retention, StoreError};
+
+use crate::{
+    layout::millis,
+    reply::{Reply, number},
+    script::{PRUNE, SWEEP},
+    store::RedisStore,
+};
+
+/// How many deliveries of closed queues one call writes down.
+const SWEPT_AT_ONCE: u32 = 300;
+/// For how long at least what was delivered is kept, however little memory there is: its id is known so long to a
+/// publisher that lost the answer.
+const AT_LEAST: Duration = Duration::from_secs(300);
+/// Where a pruning goes on: what was looked at is gone from the lines.
+const ON: &str = "on";
+
+#[async_trait]
+impl Retention for RedisStore {
+    async fn prune(
+        &self,
+        partition: Partition,
+        retain: Retain,
+        now: Timestamp,
+        from: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Pruned> {
+        if from.is_some_and(|Cursor(text)| text != ON) {
+            return Err(StoreError::InvalidCursor);
+        }
+        let base = self.shared.layout.base(partition);
+        // What was closed and is not written down yet is over, too.
+        while number(
+            self.shared
+                .work
+                .run(&SWEEP, base, |call| {
+                    call.arg(SWEPT_AT_ONCE);
+                })
+                .await?,
+        )? == 1
+        {}
+        let latest =
+            |period: Duration| millis(now) - i64::try_from(period.as_millis()).unwrap_or(i64::MAX >> 1) - 1;
+        let delivered = if self.shared.pressure.is_high(&self.shared.work).await? {
+            latest(retain.delivered.min(AT_LEAST))
+        } else {
+            latest(retain.delivered)
+        };
+        let answer = self
+            .shared
+            .work
+            .run(&PRUNE, base, |call| {
+                call.arg(limit).arg(delivered).arg(latest(retain.failed));
+            })
+            .await?;
+        let mut reply = Reply::items(answer)?;
+        let removed = reply.number()? as u32;
+        Ok(Pruned { removed, next: (reply.number()? == 1).then(|| Cursor(ON.into())) })
+    }
+}

@@ -1,0 +1,407 @@
+//! The server does what it is asked, and its answer is lost. Each operation of the contract is cut off at each of its
+//! answers, and asked again: it must have been done once.
+
+use std::sync::Arc;
+
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
+use posthaste_model::{
+    Attempt, AttemptId, Decision, DeliveryState, Endpoint, EndpointEffect, EndpointId, EndpointState,
+    ErrorClass, Next, Outcome, Tenant, TenantId, Timestamp, Topic, TopicPattern,
+};
+use posthaste_store::{
+    KeyId, Lease, LeaseRequest, NewEvent, Page, Result, Retain, Settled, Settlement, StoreError,
+    conformance::{Driver, Shown, TTL, nameless, replied, sample_endpoint, sample_event},
+};
+use posthaste_store_redis::RedisSettings;
+use posthaste_testkit::{
+    MemoryStore,
+    redis::{Persistence, RedisServer, unique_prefix},
+};
+
+use crate::{
+    proxy::{Proxy, Weather, lone_cluster_behind_a_proxy},
+    scene::{at, drive, until},
+};
+
+/// A store in the middle of its work.
+struct Scene {
+    driver: Driver,
+    tenant: TenantId,
+    first: Endpoint,
+    /// What came of the two deliveries in flight.
+    settlements: Arc<[Settlement]>,
+}
+
+type Answer = Result<String>;
+type Operation = for<'a> fn(&'a Scene) -> LocalBoxFuture<'a, Answer>;
+
+/// Names an operation, and does it in the same way whenever it is done.
+macro_rules! operations {
+    ($($name:ident($scene:ident, $store:ident) $body:block)*) => {
+        &[$((stringify!($name), (|$scene| {
+            let $store = $scene.driver.store();
+            async move { shown($body) }.boxed_local()
+        }) as Operation)),*]
+    };
+}
+
+fn shown<T: std::fmt::Debug>(answer: Result<T>) -> Answer {
+    answer.map(|answer| format!("{answer:?}"))
+}
+
+impl Scene {
+    async fn new(mut driver: Driver) -> Self {
+        let tenant = driver.tenant("acme").await;
+        driver.tenant("other").await;
+        let first = driver.endpoint(&tenant).await;
+        let second = driver.endpoint(&tenant).await;
+        driver.store().put_topic(topic("order.paid", driver.now())).await.unwrap();
+        for event in ["over", "a", "b", "c"] {
+            driver.accept(&tenant, event, &[&first, &second]).await;
+            driver.pass(1);
+        }
+        for lease in driver.lease_up_to(2, 1).await {
+            driver.settle(&lease, replied(200), Next::Delivered).await;
+        }
+        driver.pass(3_600);
+        let mut leases = driver.lease_up_to(2, 1).await;
+        leases.sort_by_key(|lease| lease.endpoint.id);
+        let mut settlements = vec![
+            driver.settlement(&leases[0], replied(503), Next::Retry { at: driver.secs(30) }),
+            driver.settlement(&leases[1], replied(410), Next::Skipped),
+        ];
+        settlements[1].decision.endpoint = Some(EndpointEffect::Disable { reason: "it answered 410".into() });
+        Self { driver, tenant, first, settlements: settlements.into() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.driver.now()
+    }
+
+    async fn accept(&self, names: &[&str]) -> Result<Vec<(u32, bool)>> {
+        let view = self.driver.store().view(&self.tenant).await?;
+        let events = names.iter().map(|name| NewEvent {
+            event: sample_event(&self.tenant, name, self.now()),
+            endpoints: view.endpoints.iter().map(|endpoint| endpoint.id).collect(),
+        });
+        let accepted = self.driver.store().accept(&self.tenant, view.version, events.collect()).await?;
+        Ok(accepted.into_iter().map(|accepted| (accepted.deliveries, accepted.duplicate)).collect())
+    }
+
+    fn request(&self) -> LeaseRequest {
+        let (partition, epoch) = self.driver.epochs()[0];
+        let now = self.now();
+        LeaseRequest { partition, epoch, now, limit: 2, per_endpoint: 2, lease_for: TTL }
+    }
+
+    /// Leases, and says what was leased to whom.
+    async fn lease(&self) -> Result<Vec<String>> {
+        let leases = self.driver.store().lease(self.request()).await?.leases;
+        Ok(leases
+            .iter()
+            .map(|lease| {
+                let Lease { event, endpoint, attempt, failures, due_at, .. } = lease;
+                format!("{} to {}: {attempt}, {failures}, {due_at}", event.id, endpoint.url)
+            })
+            .collect())
+    }
+
+    /// How many deliveries are in flight.
+    async fn in_flight(&self) -> usize {
+        let shown = self.driver.shown(&self.tenant).await;
+        shown.deliveries.iter().filter(|(delivery, _)| delivery.state == DeliveryState::InFlight).count()
+    }
+
+    /// Everything that is shown, without what every store names and orders in its own way.
+    async fn sight(&self) -> String {
+        let store = self.driver.store();
+        let tenants = store.tenants(Page::first(10)).await.unwrap().rows;
+        let topics = store.topics(Page::first(10)).await.unwrap().rows;
+        let mut all = format!("{tenants:#?}\n{topics:#?}\n");
+        for tenant in tenants {
+            let mut shown = Shown::of(store, &tenant.id).await.unwrap();
+            for (delivery, attempts) in &mut shown.deliveries {
+                *delivery = nameless(delivery);
+                attempts.iter_mut().for_each(anonymise);
+            }
+            let runs = shown.deliveries.chunk_by_mut(|(one, _), (other, _)| one.event == other.event);
+            runs.for_each(|run| run.sort_by_key(|(delivery, _)| delivery.endpoint));
+            let view = store.view(&tenant.id).await.unwrap();
+            let targets: Vec<EndpointId> = view.endpoints.iter().map(|endpoint| endpoint.id).collect();
+            all += &format!("{shown:#?}\n{targets:?}\n{:?}\n", view.topics);
+        }
+        all
+    }
+
+    /// What can be done afterwards: everything that is due is leased, and delivered.
+    async fn afterlife(&self) -> String {
+        let store = self.driver.store();
+        // What was in flight ends one way or another.
+        let _ = store.settle(Arc::clone(&self.settlements)).await.unwrap();
+        let mut delivered = Vec::new();
+        let (partition, _) = self.driver.epochs()[0];
+        let epoch = store.claim(partition, "driver", self.now(), TTL).await.unwrap().unwrap();
+        store.recover(partition, epoch, self.now()).await.unwrap();
+        loop {
+            let request = LeaseRequest { epoch, limit: 100, ..self.request() };
+            let leases = store.lease(request).await.unwrap().leases;
+            if leases.is_empty() {
+                break;
+            }
+            let settlements: Vec<Settlement> = leases
+                .iter()
+                .map(|lease| Settlement {
+                    lease: lease.id,
+                    delivery: lease.delivery,
+                    attempt: None,
+                    decision: Decision { next: Next::Exhausted, endpoint: None },
+                    now: self.now(),
+                })
+                .collect();
+            let settled = store.settle(settlements.into()).await.unwrap();
+            assert!(settled.iter().all(|settled| *settled == Settled::Applied));
+            delivered
+                .extend(leases.iter().map(|lease| format!("{} to {}", lease.event.id, lease.endpoint.url)));
+        }
+        delivered.sort();
+        format!("{delivered:#?}\n{}", self.sight().await)
+    }
+}
+
+fn anonymise(attempt: &mut Attempt) {
+    if let Outcome::Failed { class: ErrorClass::Unknown, detail } = &mut attempt.outcome {
+        detail.clear();
+        attempt.id = AttemptId::mint(Timestamp::UNIX_EPOCH, [0; 10]);
+    }
+}
+
+fn topic(name: &str, now: Timestamp) -> Topic {
+    Topic {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        example: None,
+        archived: false,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn tenant(id: &str, name: &str, now: Timestamp) -> Tenant {
+    Tenant { id: id.parse().unwrap(), name: name.into(), created_at: now, updated_at: now }
+}
+
+const CATALOGUE: &[(&str, Operation)] = operations! {
+    a_new_tenant(scene, store) {
+        store.put_tenant(tenant("new", "", scene.now())).await.map(|put| put.created)
+    }
+    a_changed_tenant(scene, store) {
+        store.put_tenant(tenant("acme", "changed", scene.now())).await.map(|put| put.created)
+    }
+    a_deleted_tenant(scene, store) { store.delete_tenant(&scene.tenant, scene.now()).await }
+    a_new_topic(scene, store) {
+        store.put_topic(topic("order.lost", scene.now())).await.map(|put| put.created)
+    }
+    a_changed_topic(scene, store) {
+        let topic = Topic { archived: true, ..topic("order.paid", scene.now()) };
+        store.put_topic(topic).await.map(|put| put.created)
+    }
+    a_deleted_topic(_scene, store) { store.delete_topic(&"order.paid".parse().unwrap()).await }
+    a_new_endpoint(scene, store) {
+        store.create_endpoint(sample_endpoint(&scene.tenant, 1_000, scene.now())).await
+    }
+    a_changed_endpoint(scene, store) {
+        let topics = vec![TopicPattern::All, TopicPattern::All];
+        let changed = Endpoint { topics, ..scene.first.clone() };
+        store.update_endpoint(changed).await.map(|endpoint| endpoint.version)
+    }
+    a_disabled_endpoint(scene, store) {
+        let disabled = Endpoint {
+            state: EndpointState::Disabled,
+            updated_at: scene.now(),
+            ..scene.first.clone()
+        };
+        store.update_endpoint(disabled).await.map(|endpoint| endpoint.version)
+    }
+    a_deleted_endpoint(scene, store) {
+        store.delete_endpoint(&scene.tenant, scene.first.id, scene.now()).await
+    }
+    a_key(_scene, store) { store.bind_key(KeyId([7; 4])).await }
+};
+
+const DELIVERIES: &[(&str, Operation)] = operations! {
+    an_event(scene, _store) { scene.accept(&["new"]).await }
+    some_events(scene, _store) { scene.accept(&["new", "newer", "newest"]).await }
+    events_of_which_some_are_known(scene, _store) { scene.accept(&["new", "a", "newer", "b"]).await }
+    a_lease(scene, _store) { scene.lease().await }
+    a_settlement(scene, store) { store.settle(Arc::clone(&scene.settlements)).await }
+    a_pause(scene, store) { store.park(&scene.tenant, scene.first.id, scene.driver.secs(60)).await }
+    a_claim(scene, store) {
+        let (partition, _) = scene.driver.epochs()[0];
+        store.claim(partition, "driver", scene.now(), TTL).await.map(|epoch| epoch.is_some())
+    }
+    a_renewal(scene, store) {
+        let (partition, epoch) = scene.driver.epochs()[0];
+        store.renew(partition, epoch, scene.now(), TTL).await
+    }
+    a_release(scene, store) {
+        let (partition, epoch) = scene.driver.epochs()[0];
+        store.release(partition, epoch, scene.now()).await
+    }
+    a_presence(scene, store) { store.attend("driver", scene.now(), TTL).await }
+    a_recovery(scene, store) {
+        // The leases have run out.
+        let (partition, epoch) = scene.driver.epochs()[0];
+        store.recover(partition, epoch, scene.driver.secs(120)).await.map(|_| ())
+    }
+    a_pruning(scene, store) {
+        let (partition, _) = scene.driver.epochs()[0];
+        let retain = Retain { delivered: TTL, failed: TTL };
+        store.prune(partition, retain, scene.now(), None, 100).await.map(|pruned| pruned.next)
+    }
+};
+
+fn text(answer: &Answer) -> String {
+    format!("{answer:?}")
+}
+
+/// Does an operation on the reference, once or twice; gives its answers, and what can be seen then and later.
+async fn reference(operation: Operation, times: usize) -> (Vec<String>, String, String) {
+    let scene = Scene::new(Driver::new(MemoryStore::default()).await).await;
+    let mut answers = Vec::new();
+    for _ in 0..times {
+        answers.push(text(&operation(&scene).await));
+    }
+    (answers, scene.sight().await, scene.afterlife().await)
+}
+
+/// Whether a client that loses an answer asks again by itself, whatever it had asked.
+#[derive(Clone, Copy, PartialEq)]
+enum Client {
+    GivesUp,
+    AsksAgain,
+}
+
+async fn check(
+    settings: &RedisSettings,
+    server: &RedisServer,
+    proxy: &Proxy,
+    client: Client,
+    all: &[(&str, Operation)],
+) {
+    for (name, operation) in all {
+        let (_, expected, expected_later) = reference(*operation, 1).await;
+        let (possible, ..) = reference(*operation, 2).await;
+        for before in 0.. {
+            let settings = RedisSettings { prefix: unique_prefix(), ..settings.clone() };
+            let scene = Scene::new(drive(settings).await).await;
+            let what = format!("{name}, whose answer {before} is lost");
+            // So that asking whole is cut off, too.
+            server.command(&["SCRIPT", "FLUSH"]).unwrap();
+            proxy.cut_answer(before);
+            let mut answer = operation(&scene).await;
+            let cut = proxy.has_cut();
+            // A call that gives the same again is made again by the store itself.
+            if let Err(StoreError::Unavailable { .. }) = answer {
+                assert!(cut && client == Client::GivesUp, "{what}: {answer:?}");
+                answer = operation(&scene).await;
+            }
+            assert!(possible.contains(&text(&answer)), "{what}: {answer:?}, and not one of {possible:?}");
+            pretty(&scene.sight().await, &expected, &what);
+            pretty(&scene.afterlife().await, &expected_later, &format!("{what}, later"));
+            if !cut {
+                assert!(before > 0, "{name} is answered");
+                break;
+            }
+        }
+    }
+}
+
+/// Fails where two texts differ first.
+#[track_caller]
+fn pretty(found: &str, expected: &str, what: &str) {
+    if let Some((n, (found, expected))) =
+        found.lines().zip(expected.lines()).enumerate().find(|(_, (found, expected))| found != expected)
+    {
+        panic!("{what}: line {n} is\n{found}\nand not\n{expected}");
+    }
+    assert_eq!(found.lines().count(), expected.lines().count(), "{what}");
+}
+
+async fn check_on_a_server(all: &[(&str, Operation)]) {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let proxy = Proxy::to(server.port()).await;
+    let settings = RedisSettings { partitions: 1, ..at(proxy.url()) };
+    check(&settings, &server, &proxy, Client::GivesUp, all).await;
+}
+
+async fn check_on_a_cluster(all: &[(&str, Operation)]) {
+    let (server, proxy) = lone_cluster_behind_a_proxy().await;
+    let settings = RedisSettings { partitions: 1, ..at(proxy.cluster_url()) };
+    check(&settings, &server, &proxy, Client::AsksAgain, all).await;
+}
+
+#[tokio::test]
+async fn the_catalogue_is_changed_once() {
+    check_on_a_server(CATALOGUE).await;
+}
+
+#[tokio::test]
+async fn deliveries_live_once() {
+    check_on_a_server(DELIVERIES).await;
+}
+
+#[tokio::test]
+async fn the_catalogue_of_a_cluster_is_changed_once() {
+    check_on_a_cluster(CATALOGUE).await;
+}
+
+#[tokio::test]
+async fn deliveries_of_a_cluster_live_once() {
+    check_on_a_cluster(DELIVERIES).await;
+}
+
+#[tokio::test]
+async fn a_lost_lease_is_given_again_and_again_until_it_arrives() {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let proxy = Proxy::to(server.port()).await;
+    let scene = Scene::new(drive(RedisSettings { partitions: 1, ..at(proxy.url()) }).await).await;
+    assert_eq!(scene.in_flight().await, 2);
+    let (partition, epoch) = scene.driver.epochs()[0];
+    let renewed = async || scene.driver.store().renew(partition, epoch, scene.now(), TTL).await.is_ok();
+    for _ in 0..3 {
+        // A connection stands, so that it is the answer that is lost.
+        until("the hold is renewed", renewed).await;
+        // Nor is the way to it mended at once, when the store tries again.
+        proxy.cut_answer(0);
+        proxy.turn(Weather::Closed);
+        assert!(matches!(scene.lease().await, Err(StoreError::Unavailable { .. })));
+        proxy.turn(Weather::Fair);
+        assert!(proxy.has_cut());
+        assert_eq!(scene.in_flight().await, 4, "what is lost is leased once");
+    }
+    until("the hold is renewed", renewed).await;
+    let given =
+        scene.driver.store().lease(LeaseRequest { limit: 1, ..scene.request() }).await.unwrap().leases;
+    assert_eq!(given.len(), 1, "no more than is asked for now");
+    let rest = scene.driver.store().lease(LeaseRequest { limit: 1, ..scene.request() }).await.unwrap().leases;
+    assert_eq!(rest.len(), 1);
+    assert_ne!(given[0].delivery, rest[0].delivery);
+    assert_eq!(scene.in_flight().await, 4, "nothing is in flight that nobody holds");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_made_again_much_later_stays_as_it_is() {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let mut driver = drive(at(server.url())).await;
+    let tenant = driver.tenant("acme").await;
+    let first = driver.endpoint(&tenant).await;
+    driver.endpoint(&tenant).await;
+    driver.turn(&first, EndpointState::Paused).await;
+    driver.accept(&tenant, "one", &[&first]).await;
+    let before = driver.shown(&tenant).await;
+    let view = driver.store().view(&tenant).await.unwrap();
+    // The call whose answer never came is made by somebody who knows nothing of what happened since.
+    driver.store().create_endpoint(first.clone()).await.unwrap();
+    assert_eq!(driver.shown(&tenant).await, before);
+    assert_eq!(driver.store().view(&tenant).await.unwrap().version, view.version);
+}

@@ -1,0 +1,16 @@
+//! The Redis store does what the reference does, whatever is done to it, on a cluster of three primaries.
+
+mod fixture;
+
+use posthaste_testkit::model;
+use proptest::proptest;
+
+proptest! {
+    #![proptest_config(model::config())]
+
+    #[test]
+    fn it_does_what_the_reference_does(ops in model::ops()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { model::check(fixture::cluster().await, &ops).await });
+    }
+}
