@@ -18,6 +18,11 @@ impl Entropy {
         random
     }
 
+    /// What a sequence that is no secret begins with.
+    pub(crate) fn seed(&self) -> u64 {
+        self.with(|rng| rng.next_u64())
+    }
+
     pub(crate) fn with<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
         draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -15,7 +15,7 @@ use crate::{
     deliveries::DeliveryBody,
     intake::{Publication, Refused, json_payload, publish},
     params::{BothInPath, InPath, InQuery},
-    problem::{Kind, Place, Problem},
+    problem::{Kind, Place, Problem, ProblemBody},
     service::Service,
 };
 
@@ -184,7 +184,14 @@ impl EventFields {
 /// changes nothing and says so; with other bytes it is refused. `Idempotency-Key` stands in for a missing id.
 #[utoipa::path(tag = "events", params(("tenant" = String, Path), RawQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "the event's id where the body has none")),
-    request_body = PublishBody, responses((status = 202, body = Answer)))]
+    request_body = PublishBody, responses(
+        (status = 202, body = Answer),
+        (status = 503, description = "The store is away: publish again, with the same id",
+            body = ProblemBody<'static>, content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds after which to try again"))),
+        (status = 507, description = "The store has no room: nothing was written. Publish again later",
+            body = ProblemBody<'static>, content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds after which to try again")))))]
 #[post("/tenants/{tenant}/events")]
 pub(crate) async fn publish_events(
     service: Data<Service>,

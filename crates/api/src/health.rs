@@ -2,10 +2,11 @@ use actix_web::{
     HttpResponse, get,
     web::{Data, Json},
 };
+use posthaste_store::Finding;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::service::Service;
+use crate::readiness::Readiness;
 
 /// Whether the service is alive.
 #[derive(Serialize, ToSchema)]
@@ -15,7 +16,8 @@ struct Health {
 
 /// Whether the service can do its work, and what an acknowledgement is worth.
 #[derive(Serialize, ToSchema)]
-struct Readiness {
+#[schema(as = Readiness)]
+struct ReadinessBody {
     /// `ready` or `unavailable`.
     status: &'static str,
     /// `volatile`, `buffered`, `disk` or `replicated`: which accident an accepted event survives.
@@ -23,6 +25,29 @@ struct Readiness {
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// What the store stands on, the good and the bad. At most a second old; empty where it could not be looked at.
+    findings: Vec<FindingBody>,
+}
+
+/// Something that is to be known about what the store stands on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Finding)]
+struct FindingBody {
+    /// What was looked at.
+    #[schema(example = "durability")]
+    check: &'static str,
+    /// `fine`, `warning` or `danger`.
+    level: &'static str,
+    /// What was found, for people.
+    found: String,
+    /// What to do about it; null: nothing.
+    remedy: Option<String>,
+}
+
+impl From<&Finding> for FindingBody {
+    fn from(Finding { check, level, found, remedy }: &Finding) -> Self {
+        Self { check, level: level.as_str(), found: found.clone(), remedy: remedy.clone() }
+    }
 }
 
 /// Is the process alive?
@@ -33,16 +58,19 @@ pub(crate) async fn healthz() -> Json<Health> {
 }
 
 /// Can it accept events and deliver them?
-#[utoipa::path(tag = "health", responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+#[utoipa::path(tag = "health",
+    responses((status = 200, body = ReadinessBody), (status = 503, body = ReadinessBody)))]
 #[get("/readyz")]
-pub(crate) async fn readyz(service: Data<Service>) -> HttpResponse {
-    let durability = service.store.durability().to_string();
-    match service.store.check().await {
-        Ok(()) => HttpResponse::Ok().json(Readiness { status: "ready", durability, reason: None }),
-        Err(error) => HttpResponse::ServiceUnavailable().json(Readiness {
-            status: "unavailable",
-            durability,
-            reason: Some(error.to_string()),
-        }),
-    }
+pub(crate) async fn readyz(readiness: Data<Readiness>) -> HttpResponse {
+    let seen = readiness.seen().await;
+    let (mut response, status) = match &seen.trouble {
+        None => (HttpResponse::Ok(), "ready"),
+        Some(_) => (HttpResponse::ServiceUnavailable(), "unavailable"),
+    };
+    response.json(ReadinessBody {
+        status,
+        durability: readiness.durability().to_string(),
+        reason: seen.trouble.clone(),
+        findings: seen.findings.iter().map(FindingBody::from).collect(),
+    })
 }

@@ -1,8 +1,10 @@
 //! The REST API.
 //!
 //! One file for each resource: `tenants`, `topics`, `endpoints`, `secrets`, `events`, `deliveries`, `health`. What an
-//! event goes through before it is accepted is in `intake`, which knows nothing of HTTP. Around them: who may ask
-//! (`auth`), how bodies and parameters are read (`body`, `params`), and what every error looks like (`problem`).
+//! event goes through before it is accepted is in `intake`, which knows nothing of HTTP: `inbox` publishes through it, too,
+//! what producers left in the store (`letter`). Around them: who may ask (`auth`), how bodies and parameters are read
+//! (`body`, `params`), which methods a path has (`methods`), what every error looks like (`problem`), and whether the
+//! service can do its work (`readiness`).
 //!
 //! Invariants:
 //! - Every error is an RFC 9457 problem that names the field, parameter or header that is wrong.
@@ -18,20 +20,29 @@ mod deliveries;
 mod endpoints;
 mod entropy;
 mod events;
+#[cfg(test)]
+mod fixture;
 mod health;
+mod inbox;
 mod intake;
+mod letter;
 mod merge_patch;
+mod methods;
 mod openapi;
 mod params;
+mod patience;
 mod problem;
+mod readiness;
 mod secrets;
 mod server;
 mod service;
+mod stop;
 mod tenants;
 mod topics;
 mod validation;
 
 pub use auth::KeyDigest;
 pub use entropy::Entropy;
+pub use readiness::{Readiness, dangers};
 pub use server::{Server, openapi};
 pub use service::{ApiSettings, Service};

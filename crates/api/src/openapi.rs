@@ -9,6 +9,9 @@ use utoipa::{
 
 use crate::problem::{Place, ProblemBody};
 
+/// Where the specification is served.
+pub(crate) const SPECIFICATION: &str = "/v1/openapi.json";
+
 /// The specification, served as it is.
 pub(crate) struct Specification(pub(crate) String);
 

@@ -1,19 +1,24 @@
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer,
+    App, HttpRequest, HttpServer,
     dev::{Server as Actix, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::from_fn,
     web::{self, Data},
 };
+use futures_util::future::{OptionFuture, join};
+use tokio::task::JoinHandle;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt as _, scope};
 
 use crate::{
     auth::authorize,
     deliveries, endpoints, events, health,
+    inbox::Reader,
+    methods::{Methods, head_as_get, nowhere},
     openapi::{self, Specification},
     problem::{Kind, Problem},
+    readiness::Readiness,
     secrets,
     service::Service,
     tenants, topics,
@@ -22,47 +27,97 @@ use crate::{
 /// How long requests under way get to finish when the server stops.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// The API, serving on a listener.
+/// Serves on a listener, and reads the store's inbox if it has one.
 pub struct Server {
-    running: tokio::task::JoinHandle<std::io::Result<()>>,
+    serving: Option<JoinHandle<std::io::Result<()>>>,
     handle: ServerHandle,
+    reader: Option<Reader>,
 }
 
 impl Server {
-    /// Starts on the current tokio runtime, with threads of its own for the requests.
+    /// Starts the API on the current tokio runtime, with threads of its own for the requests.
     ///
     /// # Errors
     /// When the listener cannot be used.
-    pub fn start(listener: TcpListener, service: Service) -> std::io::Result<Self> {
-        let workers = service.settings.workers;
-        let service = Data::from(Arc::new(service));
-        let server: Actix = HttpServer::new(move || app(Some(service.clone())).0)
-            .workers(workers)
+    pub fn start(listener: TcpListener, service: Service, readiness: Readiness) -> std::io::Result<Self> {
+        let (service, readiness) = (Arc::new(service), Data::new(readiness));
+        let data = Data::from(Arc::clone(&service));
+        let server = HttpServer::new(move || routes().0.app_data(data.clone()).app_data(readiness.clone()))
+            .workers(service.settings.workers)
             .shutdown_timeout(STOP_WITHIN.as_secs())
             // The composition root hears the signals and stops everything in order.
             .disable_signals()
             .listen(listener)?
             .run();
-        let handle = server.handle();
-        Ok(Self { running: tokio::spawn(server), handle })
+        let inbox = service.store.inbox();
+        Ok(Self { reader: inbox.map(|inbox| Reader::start(service, inbox)), ..Self::of(server) })
     }
 
-    /// Takes no more requests and finishes those under way.
+    /// Starts to answer probes and nothing else, for a process that serves no API.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn start_probes(listener: TcpListener, readiness: Readiness) -> std::io::Result<Self> {
+        let readiness = Data::new(readiness);
+        let server = HttpServer::new(move || probes().app_data(readiness.clone()))
+            .workers(1)
+            .shutdown_timeout(STOP_WITHIN.as_secs())
+            .disable_signals()
+            .listen(listener)?
+            .run();
+        Ok(Self::of(server))
+    }
+
+    fn of(server: Actix) -> Self {
+        let handle = server.handle();
+        Self { serving: Some(tokio::spawn(server)), handle, reader: None }
+    }
+
+    /// Returns when something has ended that only [`stop`](Self::stop) should end, which is logged: the process does not
+    /// do its work any more.
+    pub async fn failed(&mut self) {
+        let serving = OptionFuture::from(self.serving.as_mut());
+        let reading = OptionFuture::from(self.reader.as_mut().map(Reader::failed));
+        tokio::select! {
+            Some(ended) = serving => {
+                self.serving = None;
+                tracing::error!(?ended, "the server died");
+            }
+            Some(()) = reading => {}
+            else => {}
+        }
+    }
+
+    /// Takes no more requests and letters, and finishes those under way.
     pub async fn stop(self) {
-        self.handle.stop(true).await;
-        if let Ok(Err(error)) = self.running.await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the API stopped with an error");
+        let Self { serving, handle, reader } = self;
+        join(handle.stop(true), OptionFuture::from(reader.map(Reader::stop))).await;
+        if let Some(Ok(Err(error))) = OptionFuture::from(serving).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the server stopped with an error");
         }
     }
 }
 
 /// The specification of the API (OpenAPI 3.1), as it is served at `/v1/openapi.json`.
 pub fn openapi() -> OpenApi {
-    app(None).1
+    routes().1
+}
+
+/// What a process answers that serves no API.
+fn probes() -> App<impl Application> {
+    App::new()
+        .service(health::healthz)
+        .service(health::readyz)
+        .default_service(web::to(|request: HttpRequest| async move {
+            let detail =
+                format!("this process has not the role 'api': there is nothing at {}", request.path());
+            Err::<String, _>(Problem::new(Kind::NotFound, detail))
+        }))
+        .wrap(from_fn(head_as_get))
 }
 
 /// Every route of the API, and what the specification says of them.
-fn app(service: Option<Data<Service>>) -> (App<impl Application>, OpenApi) {
+fn routes() -> (App<impl Application>, OpenApi) {
     let v1 = scope("/v1")
         .wrap(from_fn(authorize))
         // Routes are tried in their order, each with a pattern to match: the one that is used most comes first.
@@ -99,14 +154,8 @@ fn app(service: Option<Data<Service>>) -> (App<impl Application>, OpenApi) {
         .split_for_parts();
     let api = openapi::complete(api);
     let specification = Data::new(Specification(api.to_json().unwrap_or_default()));
-    let app = app.app_data(specification);
-    (
-        match service {
-            Some(service) => app.app_data(service),
-            None => app,
-        },
-        api,
-    )
+    let app = app.app_data(specification).app_data(Data::new(Methods::of(&api)));
+    (app.wrap(from_fn(head_as_get)), api)
 }
 
 /// What serves requests.
@@ -130,16 +179,4 @@ impl<T> Application for T where
             InitError = (),
         >
 {
-}
-
-/// Answers where no route fits.
-async fn nowhere(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    // A path that fits a route did not fit its method.
-    Err(match request.match_pattern() {
-        Some(_) => Problem::new(
-            Kind::MethodNotAllowed,
-            format!("{} does not exist for {}", request.method(), request.path()),
-        ),
-        None => Problem::new(Kind::NotFound, format!("there is nothing at {}", request.path())),
-    })
 }

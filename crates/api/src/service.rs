@@ -36,4 +36,6 @@ pub struct ApiSettings {
     pub open_topics: bool,
     /// Threads that serve requests.
     pub workers: usize,
+    /// Names this process among those that read the store's inbox.
+    pub reader: String,
 }

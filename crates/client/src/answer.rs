@@ -1,8 +1,13 @@
+use std::time::Duration;
+
 use bytes::Bytes;
-use reqwest::{Response, StatusCode, header::CONTENT_TYPE};
+use reqwest::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use serde::de::DeserializeOwned;
 
-use crate::ClientError;
+use crate::{ClientError, Problem};
 
 /// Bytes of an unexpected body that are kept for people to look at.
 const SHOWN: usize = 1_000;
@@ -11,6 +16,7 @@ const SHOWN: usize = 1_000;
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     is_problem: bool,
+    retry_after: Option<Duration>,
     body: Bytes,
 }
 
@@ -23,8 +29,14 @@ impl Answer {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok()?.split(';').next())
             .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/problem+json"));
+        // The service says it in seconds; a date (RFC 9110, section 10.2.3) comes from somebody else.
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
         let body = response.bytes().await.map_err(ClientError::exchange)?;
-        Ok(Self { status, is_problem, body })
+        Ok(Self { status, is_problem, retry_after, body })
     }
 
     /// Itself, unless it tells of an error.
@@ -33,9 +45,9 @@ impl Answer {
             return Ok(self);
         }
         if self.is_problem
-            && let Ok(problem) = self.parse()
+            && let Ok(problem) = self.parse::<Problem>()
         {
-            return Err(ClientError::Problem(problem));
+            return Err(ClientError::Problem(Problem { retry_after: self.retry_after, ..problem }));
         }
         let beginning = &self.body[..self.body.len().min(SHOWN)];
         let body = String::from_utf8_lossy(beginning).into_owned();

@@ -20,6 +20,38 @@ pub struct Readiness {
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the store stands on, the good and the bad. At most a second old; empty where it could not be looked at.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+/// Something that is to be known about what the store stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at, in a word: `durability`, `eviction`, `memory`.
+    pub check: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found, for people.
+    pub found: String,
+    /// What to do about it; none: nothing.
+    pub remedy: Option<String>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Level {
+    /// As it should be.
+    Fine,
+    /// It works, and will hurt one day.
+    Warning,
+    /// Acknowledged events are at risk.
+    Danger,
+    /// One that is newer than this client.
+    #[serde(untagged)]
+    Other(String),
 }
 
 impl Readiness {

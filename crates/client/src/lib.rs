@@ -32,7 +32,7 @@ pub use deliveries::{Attempt, AttemptError, AttemptResponse, AttemptTimings, Del
 pub use endpoints::{CreatedEndpoint, Endpoint, NewEndpoint};
 pub use error::ClientError;
 pub use events::{Accepted, Event, EventDetail, NewEvent};
-pub use health::{Health, Readiness};
+pub use health::{Finding, Health, Level, Readiness};
 pub use paging::{ListOptions, Paged};
 pub use problem::{Place, Problem, ProblemKind};
 pub use secrets::{RetiringSecret, SecretText, Secrets};

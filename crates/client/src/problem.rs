@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,10 @@ pub struct Problem {
     /// Where it is wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Place>,
+    /// How long to wait before the same request is worth another try, where the service says so: the store is away
+    /// ([`ProblemKind::Unavailable`]) or has no room ([`ProblemKind::Full`]). From the header `Retry-After`.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 /// The kinds of error that the service tells apart.
@@ -57,9 +61,13 @@ pub enum ProblemKind {
     /// The service failed.
     #[serde(rename = "urn:posthaste:problem:internal")]
     Internal,
-    /// The service cannot do its work now, and nothing was written.
+    /// The service cannot do its work now. Where the store was away, whether it was written is not known: an event is
+    /// published again with the id that it had.
     #[serde(rename = "urn:posthaste:problem:unavailable")]
     Unavailable,
+    /// The store has no room, and nothing was written.
+    #[serde(rename = "urn:posthaste:problem:full")]
+    Full,
     /// One that is newer than this client: its whole name.
     #[serde(untagged)]
     Other(String),
@@ -83,7 +91,7 @@ pub enum Place {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { title, status, detail, errors, kind: _ } = self;
+        let Self { title, status, detail, errors, kind: _, retry_after: _ } = self;
         write!(f, "{title} ({status}): {detail}")?;
         errors.iter().try_for_each(|place| write!(f, " [{place}]"))
     }

@@ -1,7 +1,9 @@
 //! How answers are read that are not what was asked for.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use posthaste_client::{ClientError, Place, Problem, ProblemKind};
+use posthaste_client::{ClientError, Level, Place, Problem, ProblemKind};
 use posthaste_testkit::Reply;
 use serde_json::json;
 
@@ -84,6 +86,7 @@ fn a_problem_keeps_all_that_it_says() {
         ("invalid-field", ProblemKind::InvalidField),
         ("internal", ProblemKind::Internal),
         ("unavailable", ProblemKind::Unavailable),
+        ("full", ProblemKind::Full),
         ("gone-fishing", ProblemKind::Other("urn:posthaste:problem:gone-fishing".into())),
     ];
     for (name, kind) in kinds {
@@ -102,13 +105,55 @@ fn a_problem_keeps_all_that_it_says() {
             Place::Header("x".into()),
             Place::Other(json!({"moon": 1})),
         ];
-        let expect = Problem { kind, title: "Title".into(), status: 422, detail: "detail".into(), errors };
+        let expect = Problem {
+            kind,
+            title: "Title".into(),
+            status: 422,
+            detail: "detail".into(),
+            errors,
+            retry_after: None,
+        };
         assert_eq!(problem, expect);
         assert_eq!(
             problem.to_string(),
             r#"Title (422): detail [field /events/0/data] [parameter limit] [header x] [{"moon":1}]"#
         );
     }
+}
+
+#[test]
+fn a_problem_says_when_to_try_again() {
+    #[track_caller]
+    fn check(retry_after: Option<&str>, expect: Option<u64>) {
+        let full =
+            r#"{"type": "urn:posthaste:problem:full", "title": "No room", "status": 507, "detail": "later"}"#;
+        let mut reply = problem(507, full);
+        if let Some(retry_after) = retry_after {
+            reply = reply.with_header("retry-after", retry_after);
+        }
+        let (result, _) = exchange(reply, async |client| client.tenant(&tenant()).await);
+        let Err(ClientError::Problem(problem)) = result else { panic!("{result:?}") };
+        assert_eq!(problem.kind, ProblemKind::Full);
+        assert_eq!(problem.retry_after, expect.map(Duration::from_secs));
+    }
+    check(Some("10"), Some(10));
+    check(None, None);
+    check(Some("soon"), None);
+    check(Some("Fri, 21 Nov 2026 10:00:00 GMT"), None);
+}
+
+#[test]
+fn what_the_store_stands_on_is_told() {
+    let body = r#"{"status": "ready", "durability": "buffered", "findings": [
+        {"check": "durability", "level": "danger", "found": "everysec", "remedy": "appendfsync always"},
+        {"check": "clock", "level": "fine", "found": "1 ms apart", "remedy": null},
+        {"check": "moon", "level": "waxing", "found": "gibbous"}]}"#;
+    let (result, _) = exchange(json(body), async |client| client.ready().await);
+    let findings = result.unwrap().findings;
+    let levels: Vec<_> = findings.iter().map(|finding| finding.level.clone()).collect();
+    assert_eq!(levels, [Level::Danger, Level::Fine, Level::Other("waxing".into())]);
+    assert_eq!(findings[0].remedy.as_deref(), Some("appendfsync always"));
+    assert_eq!(findings[1].remedy, None);
 }
 
 #[test]
