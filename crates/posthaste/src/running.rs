@@ -4,17 +4,17 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     thread::available_parallelism,
 };
 
 use anyhow::Context as _;
-use posthaste_api::{ApiSettings, Entropy, KeyDigest, Server, Service};
+use posthaste_api::{ApiSettings, Entropy, KeyDigest, Readiness, Server, Service};
 use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts};
 use posthaste_egress::{EgressPolicy, Guard, HttpTransport, PortPolicy, TransportSettings};
 use posthaste_model::{Tenant, TenantId};
-use posthaste_signing::Sealer;
+use posthaste_signing::{EncryptionKey, Sealer};
 use posthaste_store::{Durability, KeyId, Retain, Store, StoreError};
 use rand::{
     Rng as _, SeedableRng as _,
@@ -22,8 +22,9 @@ use rand::{
 };
 
 use crate::{
-    clock, keys,
-    settings::{EgressSettings, Settings},
+    clock, examination,
+    keys::{self, AdminKey, Candidate},
+    settings::{EgressSettings, Role, Settings},
     store,
 };
 
@@ -32,36 +33,36 @@ const SPARE_FILES: u64 = 512;
 
 /// The service at work.
 pub(crate) struct Running {
-    api: Server,
-    dispatcher: Dispatcher,
-    /// Where the API listens.
+    server: Server,
+    dispatcher: Option<Dispatcher>,
+    /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// The key that may do everything.
-    pub(crate) admin_key: String,
-    /// The file that the admin key was written to, if it was made now.
-    pub(crate) admin_key_made_in: Option<PathBuf>,
+    /// The key that may do everything; none: no API is served.
+    pub(crate) admin_key: Option<AdminKey>,
     /// What an acknowledgement is worth.
     pub(crate) durability: Durability,
 }
 
 impl Running {
-    /// Starts everything, on the current tokio runtime.
+    /// Starts everything that the roles ask for, on the current tokio runtime.
     ///
     /// # Errors
     /// Each says what cannot be had: the port, the data folder, the store, a key.
     pub(crate) async fn start(settings: &Settings) -> anyhow::Result<Self> {
         let mut rng = StdRng::try_from_rng(&mut SysRng).context("no entropy from the operating system")?;
+        let (serves, dispatches) = (settings.roles.has(Role::Api), settings.roles.has(Role::Dispatch));
         allow_many_sockets(settings.limits.in_flight);
         let listener = TcpListener::bind(settings.listen)
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
         make_data_folder(&settings.data_dir)?;
-        let store = store::open(&settings.store_url())?;
-        let admin_key = keys::admin_key(settings, &mut rng)?;
-        let encryption_key = keys::encryption_key(settings, &mut rng)?;
-        bind_key(&*store, &encryption_key).await?;
-        let sealer = Arc::new(Sealer::new(encryption_key));
+        let store = store::open(settings).await?;
         let clock = clock::system();
+        examination::examine(&*store, clock.now(), &settings.tolerate).await?;
+        warn_of_missing_roles(settings);
+        let encryption_key = bind_key(&*store, keys::encryption_key(settings, &mut rng)?).await?;
+        let admin_key = if serves { Some(keys::admin_key(settings, &mut rng)?) } else { None };
+        let sealer = Arc::new(Sealer::new(encryption_key));
         first_tenant(&*store, clock.now()).await?;
 
         let guard = Guard::new(EgressPolicy {
@@ -72,43 +73,30 @@ impl Running {
         let transport =
             HttpTransport::new(guard.clone(), transport_settings(&settings.egress)?).context("egress")?;
         let durability = store.durability();
-        let dispatcher = Dispatcher::start(
-            Parts {
+        // Names this process among those that share the store.
+        let name = format!("posthaste-{:016x}", rng.next_u64());
+        let dispatcher = dispatches.then(|| {
+            let parts = Parts {
                 store: Arc::clone(&store),
                 transport: Arc::new(transport),
                 guard: guard.clone(),
                 sealer: Arc::clone(&sealer),
                 clock: clock.clone(),
                 seed: rng.fork(),
-            },
-            dispatch_settings(settings, format!("posthaste-{:016x}", rng.next_u64())),
-        );
-        let api = Server::start(
-            listener,
-            Service {
-                store,
-                guard,
-                sealer,
-                clock,
-                entropy: Entropy::new(rng),
-                settings: ApiSettings {
-                    admin_key: KeyDigest::of(&admin_key.key),
-                    payload_limit: settings.limits.payload,
-                    request_limit: settings.limits.request,
-                    open_topics: settings.topics.open,
-                    workers: available_parallelism().map_or(1, usize::from),
-                },
-            },
-        )
-        .context("cannot serve the API")?;
-        Ok(Self {
-            api,
-            dispatcher,
-            address,
-            admin_key: admin_key.key,
-            admin_key_made_in: admin_key.made_in,
-            durability,
-        })
+            };
+            Dispatcher::start(parts, dispatch_settings(settings, name.clone()))
+        });
+        let readiness = Readiness::new(Arc::clone(&store), clock.clone(), settings.tolerate.clone());
+        let server = match &admin_key {
+            Some(AdminKey { key, .. }) => {
+                let settings = api_settings(settings, KeyDigest::of(key), name);
+                let entropy = Entropy::new(rng);
+                Server::start(listener, Service { store, guard, sealer, clock, entropy, settings }, readiness)
+            }
+            None => Server::start_probes(listener, readiness),
+        };
+        let server = server.with_context(|| format!("cannot serve on {address}"))?;
+        Ok(Self { server, dispatcher, address, admin_key, durability })
     }
 
     /// The URL of the API.
@@ -116,10 +104,26 @@ impl Running {
         format!("http://{}", self.address)
     }
 
+    /// Returns when a part has died without which the process only looks alive, which is logged.
+    pub(crate) async fn failed(&mut self) {
+        match &self.dispatcher {
+            None => self.server.failed().await,
+            Some(dispatcher) => tokio::select! {
+                () = self.server.failed() => {}
+                () = dispatcher.failed() => {}
+            },
+        }
+    }
+
     /// Takes no more requests, finishes deliveries in flight, gives everything up.
     pub(crate) async fn stop(self) {
-        self.api.stop().await;
-        self.dispatcher.drain().await;
+        let Self { server, dispatcher, .. } = self;
+        let drained = async {
+            if let Some(dispatcher) = dispatcher {
+                dispatcher.drain().await;
+            }
+        };
+        tokio::join!(server.stop(), drained);
     }
 }
 
@@ -147,14 +151,31 @@ fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the data folder {}", folder.display()))
 }
 
-/// Makes sure that what the store holds was sealed with our key.
-async fn bind_key(store: &dyn Store, key: &posthaste_signing::EncryptionKey) -> anyhow::Result<()> {
-    store.bind_key(KeyId(key.id().to_bytes())).await.map_err(|error| match error {
-        StoreError::ForeignKey => anyhow::anyhow!(
-            "{error}; give that one as encryption_key, or put its file back into the data folder"
-        ),
-        error => error.into(),
-    })
+/// Says what nobody does when the one process of an embedded store has not every role.
+fn warn_of_missing_roles(settings: &Settings) {
+    if !store::is_embedded(settings) || settings.roles.are_all() {
+        return;
+    }
+    let missing = if settings.roles.has(Role::Api) {
+        "nothing is delivered: this process has not the role 'dispatch'"
+    } else {
+        "nothing is accepted: this process has not the role 'api'"
+    };
+    tracing::warn!("{missing}, and the embedded store is for one process");
+}
+
+/// Makes sure that what the store holds was sealed with our key, and that the key is kept.
+async fn bind_key(store: &dyn Store, candidate: Candidate) -> anyhow::Result<EncryptionKey> {
+    match store.bind_key(KeyId(candidate.key.id().to_bytes())).await {
+        Ok(()) => candidate.keep(),
+        Err(error @ StoreError::ForeignKey) => {
+            candidate.discard()?;
+            Err(anyhow::anyhow!(
+                "{error}; give that one as encryption_key, or put its file back into the data folder"
+            ))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes the tenant that exists from the start.
@@ -168,6 +189,17 @@ async fn first_tenant(store: &dyn Store, now: posthaste_model::Timestamp) -> any
             Ok(())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> ApiSettings {
+    ApiSettings {
+        admin_key,
+        payload_limit: settings.limits.payload,
+        request_limit: settings.limits.request,
+        open_topics: settings.topics.open,
+        workers: available_parallelism().map_or(1, usize::from),
+        reader,
     }
 }
 

@@ -16,14 +16,16 @@ use serde_json::json;
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
-    announce, asked_to_stop,
+    announce,
     receiver::{Received, Receiver},
+    stop,
 };
 use crate::{
     cli::{DemoArgs, complain, say},
     clock,
     running::Running,
     settings::Settings,
+    signals::Signals,
     telemetry,
 };
 
@@ -49,7 +51,7 @@ pub(crate) async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         ..demo_settings()?
     };
     telemetry::start(&settings.log)?;
-    let stop = asked_to_stop()?;
+    let mut signals = Signals::hear()?;
     let running = Running::start(&settings).await?;
     let subscriber = Arc::new(Subscriber::new(clock::system()));
     let receiver = Receiver::start(1, {
@@ -57,22 +59,23 @@ pub(crate) async fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         move |received| subscriber.receive(received)
     })?;
     announce(&running, &settings);
-    let client = Client::new(&running.url(), &running.admin_key)?;
+    let key = running.admin_key.as_ref().map(|admin| admin.key.clone()).context("the demo has no key")?;
+    let client = Client::new(&running.url(), &key)?;
     let tenant = TenantId::default_tenant();
     set_up(&client, &tenant, &receiver, &subscriber).await?;
 
     let code = if args.once {
         once(&client, &tenant, &subscriber).await?
     } else {
-        invite(&running, &receiver);
+        invite(&running, &key, &receiver);
         tokio::select! {
             produced = produce(&client, &tenant) => produced?,
-            () = stop => {}
+            () = signals.stop() => {}
         }
         ExitCode::SUCCESS
     };
     receiver.stop().await;
-    running.stop().await;
+    stop(running, &mut signals).await;
     Ok(code)
 }
 
@@ -115,7 +118,7 @@ async fn set_up(
     Ok(())
 }
 
-fn invite(running: &Running, receiver: &Receiver) {
+fn invite(running: &Running, key: &str, receiver: &Receiver) {
     say("");
     say(format_args!(
         "Two endpoints listen for 'order.*': {} takes everything, {} fails {FAILURES} times for each event.",
@@ -125,10 +128,7 @@ fn invite(running: &Running, receiver: &Receiver) {
     say("Publish an event of your own:");
     say("");
     say(format_args!("  curl -X POST {}/v1/tenants/default/events \\", running.url()));
-    say(format_args!(
-        "    -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' \\",
-        running.admin_key
-    ));
+    say(format_args!("    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\"));
     say(r#"    -d '{"topic": "order.paid", "data": {"order": 42}}'"#);
     say("");
     say("Stop with Ctrl-C. The store is thrown away then.");

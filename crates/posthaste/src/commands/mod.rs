@@ -1,5 +1,7 @@
 mod bench;
 mod demo;
+mod doctor;
+mod health;
 mod receiver;
 mod serve;
 mod settings;
@@ -7,12 +9,13 @@ mod settings;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Cli, Command, say},
+    cli::{Cli, Command, complain, say},
+    keys::AdminKey,
     running::Running,
     settings::Settings,
+    signals::Signals,
 };
 
 /// Runs the command that was asked for.
@@ -21,6 +24,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => block_on(serve::serve(&args)),
         Command::Demo(args) => block_on(demo::demo(&args)),
         Command::Settings(args) => settings::print(&args),
+        Command::Doctor(args) => block_on(doctor::doctor(&args)),
+        Command::Health(args) => block_on(health::health(&args)),
         Command::Openapi => {
             say(posthaste_api::openapi().to_pretty_json().context("cannot write the specification")?);
             Ok(ExitCode::SUCCESS)
@@ -37,18 +42,15 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
     runtime.block_on(command)
 }
 
-/// Hears from now on whether the process is asked to stop; the answer completes when it is.
-fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot hear signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear signals")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot hear signals")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
+/// Stops in order; at once, when the process is asked again.
+async fn stop(running: Running, signals: &mut Signals) {
+    tokio::select! {
+        () = running.stop() => {}
+        code = signals.stop_at_once() => {
+            complain("posthaste: stopped at once; what was in flight is tried again by whoever drives it next");
+            std::process::exit(code);
         }
-    })
+    }
 }
 
 /// Says where the service is and what it promises.
@@ -59,7 +61,10 @@ fn announce(running: &Running, settings: &Settings) {
         settings.store_url(),
         running.durability
     ));
-    if let Some(file) = &running.admin_key_made_in {
-        say(format_args!("admin key, made now and kept in {}: {}", file.display(), running.admin_key));
+    if !settings.roles.are_all() {
+        say(format_args!("roles: {}", settings.roles));
+    }
+    if let Some(AdminKey { key, made_in: Some(file) }) = &running.admin_key {
+        say(format_args!("admin key, made now and kept in {}: {key}", file.display()));
     }
 }

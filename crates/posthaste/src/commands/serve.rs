@@ -1,10 +1,11 @@
 use std::process::ExitCode;
 
-use super::{announce, asked_to_stop};
+use super::{announce, stop};
 use crate::{
     cli::{SettingsArgs, say},
     running::Running,
     settings::{self},
+    signals::Signals,
     telemetry,
 };
 
@@ -12,11 +13,21 @@ use crate::{
 pub(crate) async fn serve(args: &SettingsArgs) -> anyhow::Result<ExitCode> {
     let settings = settings::load(args)?;
     telemetry::start(&settings.log)?;
-    let stop = asked_to_stop()?;
-    let running = Running::start(&settings).await?;
+    let mut signals = Signals::hear()?;
+    let mut running = tokio::select! {
+        running = Running::start(&settings) => running?,
+        // A store that is away can be waited for long.
+        () = signals.stop() => return Ok(ExitCode::SUCCESS),
+    };
     announce(&running, &settings);
-    stop.await;
-    say("stopping: finishing deliveries in flight");
-    running.stop().await;
-    Ok(ExitCode::SUCCESS)
+    let code = tokio::select! {
+        () = signals.stop() => ExitCode::SUCCESS,
+        () = running.failed() => {
+            tracing::error!("a part of the service has died; stopping, to be started anew");
+            ExitCode::FAILURE
+        }
+    };
+    say("stopping: finishing deliveries in flight; asked once more, it ends at once");
+    stop(running, &mut signals).await;
+    Ok(code)
 }

@@ -22,6 +22,9 @@ pub(crate) fn print(args: &SettingsArgs) -> anyhow::Result<ExitCode> {
             say(format_args!("# {name} is set, and not shown"));
         }
     }
+    if settings.store_url().conceals() {
+        say("# store is shown without its password");
+    }
     say(toml::to_string(&settings).context("cannot write the settings")?.trim_end());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,9 @@
 //! What can be set, and where settings come from: flags over `POSTHASTE_*` variables over `posthaste.toml`.
 
 mod concealed;
+mod roles;
 mod sources;
+mod store_url;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
@@ -11,19 +13,25 @@ use posthaste_model::{Period, RetryPolicy};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use concealed::Concealed;
-pub(crate) use sources::load;
+pub(crate) use roles::{Role, Roles};
+pub(crate) use sources::{file, load};
+pub(crate) use store_url::StoreUrl;
 
 /// Every setting.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
+    /// What this process does.
+    pub(crate) roles: Roles,
     /// Address of the API.
     pub(crate) listen: SocketAddr,
     /// Folder for the embedded store and the keys.
     pub(crate) data_dir: PathBuf,
     /// The store; none: `sqlite:` and `posthaste.db` in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) store: Option<String>,
+    pub(crate) store: Option<StoreUrl>,
+    /// Checks of the store whose dangers the service runs with.
+    pub(crate) tolerate: Vec<String>,
     /// The key that may do everything; none: made, printed once and kept in the data folder.
     #[serde(skip_serializing)]
     pub(crate) admin_key: Option<Concealed>,
@@ -33,6 +41,7 @@ pub(crate) struct Settings {
     /// How long an exchange with an endpoint may take, where the endpoint does not say.
     pub(crate) timeout: Period,
     pub(crate) limits: Limits,
+    pub(crate) redis: RedisSettings,
     pub(crate) egress: EgressSettings,
     pub(crate) retention: RetentionSettings,
     pub(crate) topics: TopicSettings,
@@ -52,6 +61,20 @@ pub(crate) struct Limits {
     pub(crate) request: usize,
     /// Deliveries under way at once.
     pub(crate) in_flight: usize,
+}
+
+/// How a store in Redis is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RedisSettings {
+    /// What its keys begin with: several stores can share one server.
+    pub(crate) prefix: String,
+    /// Into how many partitions it is divided when it is made.
+    pub(crate) partitions: u16,
+    /// How many replicas have to have an event before it is acknowledged.
+    pub(crate) replicas: u8,
+    /// Up to which share of `maxmemory`, in percent, delivered events are kept for their period.
+    pub(crate) history_memory: u8,
 }
 
 /// The way to customers.
@@ -105,6 +128,10 @@ pub(crate) enum LogFormat {
 
 /// The bounds of `limits.in_flight`: beyond, a process is short of ports and files before it is short of anything else.
 const IN_FLIGHT: RangeInclusive<usize> = 1..=50_000;
+/// The bounds of `redis.partitions`.
+const PARTITIONS: RangeInclusive<u16> = 1..=1_024;
+/// The longest `redis.prefix`, in bytes: it is part of every key.
+const MAX_PREFIX: usize = 32;
 /// The bounds of `timeout`.
 const TIMEOUT: RangeInclusive<Period> = Period::from_secs(1)..=Period::from_secs(30);
 
@@ -120,27 +147,47 @@ impl Settings {
             "limits.in_flight: must lie between 1 and {}",
             IN_FLIGHT.end()
         );
+        let RedisSettings { prefix, partitions, history_memory, replicas: _ } = &self.redis;
+        self.store_url().check()?;
+        // Braces would move keys to other slots of a cluster.
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        ensure!(
+            (1..=MAX_PREFIX).contains(&prefix.len()) && prefix.bytes().all(allowed),
+            "redis.prefix: must be 1 to {MAX_PREFIX} letters, digits, '-', '_', '.' or ':'"
+        );
+        ensure!(
+            PARTITIONS.contains(partitions),
+            "redis.partitions: must lie between 1 and {}",
+            PARTITIONS.end()
+        );
+        ensure!(
+            (1..=100).contains(history_memory),
+            "redis.history_memory: must lie between 1 and 100 (percent)"
+        );
         Ok(())
     }
 
     /// The URL of the store.
-    pub(crate) fn store_url(&self) -> String {
-        self.store
-            .clone()
-            .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("posthaste.db").display()))
+    pub(crate) fn store_url(&self) -> StoreUrl {
+        self.store.clone().unwrap_or_else(|| {
+            StoreUrl::new(format!("sqlite:{}", self.data_dir.join("posthaste.db").display()))
+        })
     }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            roles: Roles::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7678)),
             data_dir: PathBuf::from("posthaste-data"),
             store: None,
+            tolerate: Vec::new(),
             admin_key: None,
             encryption_key: None,
             timeout: Period::from_secs(15),
             limits: Limits::default(),
+            redis: RedisSettings::default(),
             egress: EgressSettings::default(),
             retention: RetentionSettings::default(),
             topics: TopicSettings::default(),
@@ -153,6 +200,12 @@ impl Default for Settings {
 impl Default for Limits {
     fn default() -> Self {
         Self { payload: 256 * 1024, request: 8 * 1024 * 1024, in_flight: 2_048 }
+    }
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self { prefix: "posthaste".into(), partitions: 16, replicas: 0, history_memory: 75 }
     }
 }
 

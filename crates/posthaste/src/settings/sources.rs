@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 use figment::{
@@ -28,16 +28,22 @@ enum Shape {
 }
 
 /// Every setting that a flag or variable can give.
-const SETTINGS: [(&str, Shape); 24] = [
+const SETTINGS: [(&str, Shape); 30] = [
+    ("roles", Shape::List),
     ("listen", Shape::Text),
     ("data_dir", Shape::Text),
     ("store", Shape::Text),
+    ("tolerate", Shape::List),
     ("admin_key", Shape::Text),
     ("encryption_key", Shape::Text),
     ("timeout", Shape::Text),
     ("limits.payload", Shape::Number),
     ("limits.request", Shape::Number),
     ("limits.in_flight", Shape::Number),
+    ("redis.prefix", Shape::Text),
+    ("redis.partitions", Shape::Number),
+    ("redis.replicas", Shape::Number),
+    ("redis.history_memory", Shape::Number),
     ("egress.allow", Shape::List),
     ("egress.proxy", Shape::Text),
     ("egress.ca_file", Shape::Text),
@@ -55,6 +61,12 @@ const SETTINGS: [(&str, Shape); 24] = [
     ("retry.max_attempts", Shape::Number),
 ];
 
+/// The settings file that is read, if there is one.
+pub(crate) fn file(args: &SettingsArgs) -> Option<PathBuf> {
+    let usual = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file());
+    args.config.clone().or_else(usual)
+}
+
 /// Reads the settings: flags over variables over the file over the defaults.
 pub(crate) fn load(args: &SettingsArgs) -> anyhow::Result<Settings> {
     let variables: Vec<_> = std::env::vars_os()
@@ -70,24 +82,24 @@ pub(crate) fn load(args: &SettingsArgs) -> anyhow::Result<Settings> {
 
 fn merge(args: &SettingsArgs, variables: &[(String, String)]) -> anyhow::Result<Settings> {
     let mut figment = Figment::new();
-    if let Some(file) = &args.config {
+    if let Some(file) = file(args) {
         ensure!(file.is_file(), "--config: there is no file {}", file.display());
         figment = figment.merge(Toml::file_exact(file));
-    } else if Path::new(DEFAULT_FILE).is_file() {
-        figment = figment.merge(Toml::file_exact(DEFAULT_FILE));
     }
     for (name, text) in variables {
         figment = set(figment, setting_of(name)?, text).with_context(|| name.clone())?;
     }
     for assignment in &args.set {
-        let (name, text) =
-            assignment.split_once('=').with_context(|| format!("--set {assignment}: expected NAME=VALUE"))?;
-        figment = set(figment, known(name).with_context(|| format!("--set {assignment}"))?, text)?;
+        // The value is not repeated: it may be a secret.
+        let (name, text) = assignment.split_once('=').context("--set: expected NAME=VALUE")?;
+        figment = set(figment, known(name).context("--set")?, text)?;
     }
     let data_dir = args.data_dir.as_ref().map(|folder| folder.to_string_lossy().into_owned());
-    for (name, text) in [("listen", &args.listen), ("data_dir", &data_dir), ("store", &args.store)] {
+    let flags =
+        [("roles", &args.roles), ("listen", &args.listen), ("data_dir", &data_dir), ("store", &args.store)];
+    for (name, text) in flags {
         if let Some(text) = text {
-            figment = set(figment, (name, Shape::Text), text)?;
+            figment = set(figment, known(name)?, text)?;
         }
     }
     let settings: Settings = figment.extract().map_err(|error| describe(&error))?;
@@ -104,10 +116,20 @@ fn is_service_link(name: &str) -> bool {
 /// Says what is wrong with which setting; where in our code it was read concerns nobody.
 fn describe(error: &figment::Error) -> anyhow::Error {
     let path = error.path.join(".");
+    let what = without_excerpt(&error.kind.to_string());
     match error.metadata.as_ref().and_then(|metadata| metadata.source.as_ref()?.file_path()) {
-        Some(file) => anyhow::anyhow!("settings: {path}: {} (in {})", error.kind, file.display()),
-        None => anyhow::anyhow!("settings: {path}: {}", error.kind),
+        Some(file) => anyhow::anyhow!("settings: {path}: {what} (in {})", file.display()),
+        None => anyhow::anyhow!("settings: {path}: {what}"),
     }
+}
+
+/// What is wrong with a file, without the line that it shows: that may hold a secret.
+fn without_excerpt(message: &str) -> String {
+    let shows = |line: &&str| {
+        let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        line.starts_with('|')
+    };
+    message.lines().filter(|line| !shows(line)).collect::<Vec<_>>().join(" ")
 }
 
 /// The setting that a variable stands for: `POSTHASTE_EGRESS_ALLOW` for `egress.allow`.
@@ -218,6 +240,40 @@ mod tests {
         refused(&[], &["limits.in_flight=0"], "limits.in_flight");
         refused(&[], &["limits.request=1000"], "limits.request");
         refused(&[], &["timeout"], "NAME=VALUE");
+        refused(&[], &["redis.partitions=0"], "redis.partitions");
+        refused(&[], &["redis.partitions=1025"], "redis.partitions");
+        refused(&[], &["redis.prefix=a{b}"], "redis.prefix");
+        refused(&[], &["redis.prefix="], "redis.prefix");
+        refused(&[], &["redis.replicas=256"], "redis.replicas");
+        refused(&[], &["redis.history_memory=0"], "redis.history_memory");
+        refused(&[], &["roles=api,consle"], "there is no role 'consle'; the roles are api, dispatch");
+        refused(&[("POSTHASTE_ROLES", "")], &[], "the roles are api, dispatch");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_without_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("posthaste.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nstore = \"redis://u:hush@h").unwrap();
+        let from_file = SettingsArgs { config: Some(file.clone()), ..SettingsArgs::default() };
+        let from_flag = |text: &str| SettingsArgs { set: vec![text.to_owned()], ..SettingsArgs::default() };
+        for (args, named) in [
+            (from_file, "line 2"),
+            (from_flag("stoer=redis://u:hush@h"), "stoer"),
+            (from_flag("redis://u:hush@h"), "NAME=VALUE"),
+        ] {
+            let error = format!("{:#}", merge(&args, &[]).unwrap_err());
+            assert!(error.contains(named) && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn roles_are_what_is_said() {
+        use crate::settings::Role;
+        let both = read(&[], &[]).unwrap().roles;
+        assert!(both.are_all() && both.to_string() == "api, dispatch");
+        let one = read(&[("POSTHASTE_ROLES", "dispatch, dispatch")], &[]).unwrap().roles;
+        assert!(one.has(Role::Dispatch) && !one.has(Role::Api) && one.to_string() == "dispatch");
     }
 
     #[test]

@@ -19,7 +19,7 @@ async fn an_event_arrives_signed_and_its_attempt_can_be_read() {
     let client = service.client();
     let receiver = Receiver::start(|_| Reply::status(204).with_header("x-seen", "yes")).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    let created = endpoint(&client, receiver.url("/hooks?from=posthaste"), &[100]).await;
+    let created = endpoint(&client, &tenant(), receiver.url("/hooks?from=posthaste"), &[100]).await;
 
     let event = NewEvent::new(topic, &json!({ "order": 42, "note": "Zoë ✓" })).unwrap();
     let accepted =
@@ -60,7 +60,7 @@ async fn a_failing_receiver_is_retried_with_growing_delays() {
     .unwrap();
     let topic = topic(&client, "order.paid").await;
     let delays = [300, 1_500, 60_000];
-    let created = endpoint(&client, receiver.url("/"), &delays).await;
+    let created = endpoint(&client, &tenant(), receiver.url("/"), &delays).await;
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
 
@@ -92,7 +92,7 @@ async fn an_exhausted_delivery_keeps_its_story() {
     let client = service.client();
     let receiver = Receiver::start(|_| Reply::status(418).with_body("no coffee")).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    endpoint(&client, receiver.url("/"), &[50]).await;
+    endpoint(&client, &tenant(), receiver.url("/"), &[50]).await;
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     let delivery = in_state(&client, "e1", DeliveryState::Exhausted).await;
@@ -109,7 +109,7 @@ async fn a_refused_connection_is_told_by_its_class() {
     let topic = topic(&client, "order.paid").await;
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    endpoint(&client, format!("http://127.0.0.1:{port}/"), &[20]).await;
+    endpoint(&client, &tenant(), format!("http://127.0.0.1:{port}/"), &[20]).await;
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     let delivery = in_state(&client, "e1", DeliveryState::Exhausted).await;
@@ -123,7 +123,7 @@ async fn raw_bodies_batches_and_repeats() {
     let client = service.client();
     let receiver = Receiver::start(|_| Reply::status(200)).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    let created = endpoint(&client, receiver.url("/"), &[100]).await;
+    let created = endpoint(&client, &tenant(), receiver.url("/"), &[100]).await;
 
     let bytes = bytes::Bytes::from_static(b"\x00\xff not text");
     let id = "raw-1".parse().unwrap();

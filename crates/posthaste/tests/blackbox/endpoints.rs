@@ -21,7 +21,7 @@ async fn a_rotated_secret_signs_beside_the_new_one() {
     let client = service.client();
     let receiver = Receiver::start(|_| Reply::status(200)).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    let created = endpoint(&client, receiver.url("/"), &[100]).await;
+    let created = endpoint(&client, &tenant(), receiver.url("/"), &[100]).await;
     let id = created.endpoint.id;
     let event = NewEvent::new(topic, &json!({})).unwrap();
 
@@ -50,7 +50,7 @@ async fn a_paused_endpoint_holds_and_a_resumed_one_releases_in_order() {
     let client = service.client();
     let receiver = Receiver::start(|_| Reply::status(200)).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    let id = endpoint(&client, receiver.url("/"), &[100]).await.endpoint.id;
+    let id = endpoint(&client, &tenant(), receiver.url("/"), &[100]).await.endpoint.id;
     client.patch_endpoint(&tenant(), id, &json!({ "state": "paused" })).await.unwrap();
     for event in ["e1", "e2", "e3"] {
         let event = NewEvent::new(topic.clone(), &json!({})).unwrap().with_id(event.parse().unwrap());
@@ -79,7 +79,7 @@ async fn gone_disables_the_endpoint() {
     .await
     .unwrap();
     let topic = topic(&client, "order.paid").await;
-    let id = endpoint(&client, receiver.url("/"), &[100]).await.endpoint.id;
+    let id = endpoint(&client, &tenant(), receiver.url("/"), &[100]).await.endpoint.id;
     let event = |id: &str| NewEvent::new(topic.clone(), &json!({})).unwrap().with_id(id.parse().unwrap());
     client.publish(&tenant(), &event("e1")).await.unwrap();
     in_state(&client, "e1", DeliveryState::Skipped).await;
@@ -101,7 +101,7 @@ async fn a_deleted_endpoint_cancels_its_deliveries() {
     let client = service.client();
     let receiver = Receiver::start(|_| Reply::status(500)).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    let id = endpoint(&client, receiver.url("/"), &[60_000]).await.endpoint.id;
+    let id = endpoint(&client, &tenant(), receiver.url("/"), &[60_000]).await.endpoint.id;
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     receiver.wait_for(1, SOON).await;

@@ -5,6 +5,8 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    time::Duration,
 };
 
 use posthaste_client::{Client, TopicFields};
@@ -17,6 +19,8 @@ pub(crate) const KEY: &str = "black-box-test-admin-key";
 pub(crate) struct Service {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// What it says after it has said where it listens.
+    heard: mpsc::Receiver<String>,
 }
 
 /// `posthaste` with the settings that tests need: loopback may be reached, nothing comes from outside.
@@ -53,26 +57,33 @@ impl Service {
 
     /// Starts, and closes its standard output once it has said where it listens.
     pub(crate) fn start_unheard(data_dir: &Path) -> Self {
-        Self::spawn(posthaste(data_dir).args(["serve", "--listen", "127.0.0.1:0"])).0
+        Self::spawn(posthaste(data_dir).args(["serve", "--listen", "127.0.0.1:0"]), Stdio::inherit()).0
     }
 
     /// Starts, and returns once it says where it listens.
     pub(crate) fn start_with(command: &mut Command) -> Self {
-        let (service, said) = Self::spawn(command);
+        Self::start_logging(command, Stdio::inherit())
+    }
+
+    /// Starts with its log going there, and returns once it says where it listens.
+    pub(crate) fn start_logging(command: &mut Command, log: impl Into<Stdio>) -> Self {
+        let (mut service, said) = Self::spawn(command, log.into());
+        let (tell, heard) = mpsc::channel();
         // Read on, so that the service never waits for us.
-        std::thread::spawn(move || said.for_each(drop));
+        std::thread::spawn(move || said.map_while(Result::ok).for_each(|line| drop(tell.send(line))));
+        service.heard = heard;
         service
     }
 
-    fn spawn(command: &mut Command) -> (Self, Lines<BufReader<ChildStdout>>) {
-        let mut child = command.stderr(Stdio::inherit()).spawn().expect("the binary runs");
+    fn spawn(command: &mut Command, log: Stdio) -> (Self, Lines<BufReader<ChildStdout>>) {
+        let mut child = command.stderr(log).spawn().expect("the binary runs");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let address = lines
             .by_ref()
             .map_while(Result::ok)
             .find_map(|line| line.rsplit_once("listens on http://")?.1.parse().ok())
             .expect("the service says where it listens");
-        (Self { child, address }, lines)
+        (Self { child, address, heard: mpsc::channel().1 }, lines)
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -89,6 +100,16 @@ impl Service {
     pub(crate) fn terminate(&self) {
         let killed = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
         assert!(killed.expect("sh runs").success());
+    }
+
+    /// Waits until it says a line with this in it.
+    pub(crate) fn until_it_says(&self, words: &str) {
+        while let Ok(line) = self.heard.recv_timeout(Duration::from_secs(20)) {
+            if line.contains(words) {
+                return;
+            }
+        }
+        panic!("it never said '{words}'");
     }
 
     /// Waits until it ends.

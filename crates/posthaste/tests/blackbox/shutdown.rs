@@ -10,14 +10,13 @@ use crate::{
     subscriber::endpoint,
 };
 
-/// Publishes an event to a receiver that takes a second to answer, and waits until the request is under way.
-async fn one_in_flight(service: &Service) -> Receiver {
+/// Publishes an event to a receiver that takes so long to answer, and waits until the request is under way.
+async fn one_in_flight(service: &Service, answers_after: Duration) -> Receiver {
     let client = service.client();
-    let receiver = Receiver::start(|_| Reply::After(Duration::from_secs(1), Box::new(Reply::status(200))))
-        .await
-        .unwrap();
+    let receiver =
+        Receiver::start(move |_| Reply::After(answers_after, Box::new(Reply::status(200)))).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    endpoint(&client, receiver.url("/"), &[100]).await;
+    endpoint(&client, &tenant(), receiver.url("/"), &[100]).await;
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     receiver.wait_for(1, Duration::from_secs(20)).await;
@@ -36,7 +35,7 @@ async fn stop(service: Service) {
 async fn sigterm_finishes_what_is_in_flight() {
     let folder = folder();
     let service = Service::start(folder.path());
-    let receiver = one_in_flight(&service).await;
+    let receiver = one_in_flight(&service, Duration::from_secs(1)).await;
     stop(service).await;
 
     let service = Service::start(folder.path());
@@ -45,12 +44,30 @@ async fn sigterm_finishes_what_is_in_flight() {
     assert_eq!(receiver.requests().len(), 1, "and not made again");
 }
 
+/// Whoever asks twice does not want to wait. What was in flight is tried again.
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let folder = folder();
+    let service = Service::start(folder.path());
+    let receiver = one_in_flight(&service, Duration::from_secs(12)).await;
+    let begun = std::time::Instant::now();
+    service.terminate();
+    service.until_it_says("stopping");
+    service.terminate();
+    let status = tokio::task::spawn_blocking(move || service.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(128 + 15));
+    assert!(begun.elapsed() < Duration::from_secs(10), "it did not wait for the answer");
+
+    let _service = Service::start(folder.path());
+    receiver.wait_for(2, Duration::from_secs(20)).await;
+}
+
 /// Whoever started the service may be gone: what it says is then lost, and nothing else.
 #[tokio::test]
 async fn a_closed_stdout_does_not_keep_it_from_draining() {
     let folder = folder();
     let service = Service::start_unheard(folder.path());
-    let receiver = one_in_flight(&service).await;
+    let receiver = one_in_flight(&service, Duration::from_secs(1)).await;
     stop(service).await;
 
     let service = Service::start(folder.path());
@@ -71,7 +88,7 @@ async fn a_retry_is_made_by_the_next_process() {
     .await
     .unwrap();
     let topic = topic(&client, "order.paid").await;
-    endpoint(&client, receiver.url("/"), &[3_000]).await;
+    endpoint(&client, &tenant(), receiver.url("/"), &[3_000]).await;
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     receiver.wait_for(1, Duration::from_secs(20)).await;

@@ -1,21 +1,24 @@
 //! What a subscriber does with a request, with a library of its own.
 
 use posthaste_client::{Client, CreatedEndpoint, NewEndpoint};
-use posthaste_model::{Period, RetryPolicy, TopicPattern};
+use posthaste_model::{Period, RetryPolicy, TenantId, TopicPattern};
 use posthaste_testkit::ReceivedRequest;
 use standardwebhooks::Webhook;
 
-use crate::service::tenant;
-
 /// Registers an endpoint for every topic, with a list of delays between attempts in milliseconds.
-pub(crate) async fn endpoint(client: &Client, url: String, delays: &[u64]) -> CreatedEndpoint {
+pub(crate) async fn endpoint(
+    client: &Client,
+    tenant: &TenantId,
+    url: String,
+    delays: &[u64],
+) -> CreatedEndpoint {
     let delays = delays.iter().map(|ms| Period(std::time::Duration::from_millis(*ms))).collect();
     let endpoint = NewEndpoint {
         topics: vec![TopicPattern::All],
         retry: Some(RetryPolicy::schedule(delays).expect("a valid schedule")),
         ..NewEndpoint::new(url)
     };
-    client.create_endpoint(&tenant(), &endpoint).await.expect("the endpoint is registered")
+    client.create_endpoint(tenant, &endpoint).await.expect("the endpoint is registered")
 }
 
 /// Verifies a request over its raw bytes, as the `standardwebhooks` crate does it.

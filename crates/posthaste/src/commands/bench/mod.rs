@@ -39,7 +39,7 @@ pub(crate) async fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     progress("bare loop");
     let before = bare_loop::measure(&receiver, lasting, args.payload).await?;
 
-    let service = ServiceProcess::start().await?;
+    let service = ServiceProcess::start(args.store.as_deref()).await?;
     let client = Client::new(service.url(), service.admin_key())?;
     let topics = set_up(&client, &receiver, args.endpoints).await?;
     let load = Load::new(&service, &topics, args);

@@ -29,12 +29,16 @@ pub(super) struct ServiceProcess {
 
 impl ServiceProcess {
     /// Starts it on a fresh store and waits until it is ready.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(store: Option<&str>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("posthaste-bench-").tempdir()?;
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let child = Command::new(std::env::current_exe()?)
-            .args(["serve", "--listen", &address.to_string(), "--data-dir"])
-            .arg(folder.path())
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["serve", "--listen", &address.to_string(), "--data-dir"]).arg(folder.path());
+        if let Some(store) = store {
+            let own = folder.path().file_name().unwrap_or_default().to_string_lossy();
+            command.args(["--store", store, "--set", &format!("redis.prefix={own}")]);
+        }
+        let child = command
             .args(["--set", "egress.allow=127.0.0.0/8", "--set", "log.level=warn"])
             .env("POSTHASTE_ADMIN_KEY", ADMIN_KEY)
             .stdin(Stdio::null())

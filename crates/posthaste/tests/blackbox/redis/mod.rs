@@ -1,0 +1,4 @@
+//! Many processes on one Redis.
+
+mod fleet;
+mod killed;
