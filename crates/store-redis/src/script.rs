@@ -52,7 +52,7 @@ fn load(source: &str) -> (String, String) {
     (Script::new(source).get_hash().to_owned(), source.to_owned())
 }
 
-/// `draining`: it may run when the server has no memory left, for it makes room, now or later.
+/// Operations that make room, now or later, are allowed when the server has no memory left (`allow-oom`).
 macro_rules! operation {
     ($name:ident, $file:literal $(, $flags:literal)?) => {
         pub(crate) static $name: Operation = Operation {
