@@ -84,7 +84,9 @@ pub(crate) struct StoreAtWork {
 impl StoreAtWork {
     /// With events of such content.
     pub(crate) async fn new(content: Content) -> Self {
-        let server = RedisServer::start(Persistence::AofEverysec).unwrap();
+        // Rewriting the file is the server's own business, begins when it likes, and slows everything meanwhile.
+        let server = RedisServer::with(Persistence::AofEverysec).option("auto-aof-rewrite-percentage", "0");
+        let server = server.start().unwrap();
         let settings = RedisSettings::at(server.url().parse().unwrap());
         let store = RedisStore::open(settings).await.unwrap();
         let now = Timestamp::from_millisecond(START).unwrap();
