@@ -21,6 +21,23 @@ pub struct Attempt {
     pub outcome: Outcome,
 }
 
+impl Attempt {
+    /// The attempt of a delivery that was given back while its request may have been under way: nobody knows what came
+    /// of it. Stores number it.
+    pub fn interrupted(id: AttemptId, found_at: Timestamp) -> Self {
+        Self {
+            id,
+            number: 0,
+            started_at: found_at,
+            timings: Timings::default(),
+            outcome: Outcome::Failed {
+                class: ErrorClass::Unknown,
+                detail: "the service stopped while the request was under way".into(),
+            },
+        }
+    }
+}
+
 /// Where the time of an attempt went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {

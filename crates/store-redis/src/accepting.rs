@@ -72,7 +72,7 @@ async fn accept(shared: &Shared, partition: Partition, groups: &[Group]) -> Resu
     let base = shared.layout.base(partition);
     let channel = shared.layout.channel();
     let fill = |call: &mut Cmd| {
-        call.arg(&channel);
+        call.arg(channel);
         for group in groups {
             call.arg(group.tenant_number)
                 .arg(group.version.tenant)

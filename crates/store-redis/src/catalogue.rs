@@ -194,7 +194,7 @@ impl Catalogue for RedisStore {
             .shared
             .desk
             .run(&UPDATE_ENDPOINT, self.shared.layout.base(partition), |call| {
-                call.arg(&channel)
+                call.arg(channel)
                     .arg(endpoint.tenant.as_str())
                     .arg(&endpoint.id.uuid().as_bytes()[..])
                     .arg(endpoint.version)

@@ -66,7 +66,7 @@ impl Deliveries for RedisStore {
     async fn release(&self, partition: Partition, epoch: Epoch, until: Timestamp) -> Result<()> {
         let channel = self.shared.layout.channel();
         let fill = |call: &mut Cmd| {
-            call.arg(&channel).arg(epoch.0).arg(millis(until));
+            call.arg(channel).arg(epoch.0).arg(millis(until));
         };
         self.owning(&RELEASE, partition, fill).await?;
         Ok(())

@@ -41,12 +41,13 @@ pub(crate) const SCHEMA: i64 = 1;
 pub(crate) struct Layout {
     prefix: String,
     bases: Vec<String>,
+    channel: String,
 }
 
 impl Layout {
     pub(crate) fn new(prefix: &str, partitions: u16) -> Self {
         let bases = (0..partitions).map(|n| format!("{prefix}:{SCHEMA}:{{{n}}}")).collect();
-        Self { prefix: prefix.to_owned(), bases }
+        Self { prefix: prefix.to_owned(), bases, channel: format!("{prefix}:{SCHEMA}:wake") }
     }
 
     pub(crate) fn store(prefix: &str) -> String {
@@ -72,8 +73,8 @@ impl Layout {
     }
 
     /// The channel that tells the owners of partitions to look.
-    pub(crate) fn channel(&self) -> String {
-        format!("{}:{SCHEMA}:wake", self.prefix)
+    pub(crate) fn channel(&self) -> &str {
+        &self.channel
     }
 
     /// The stream in which producers leave letters, and its dead ones. They lie in one slot.

@@ -93,7 +93,7 @@ impl Queries for RedisStore {
                         continue;
                     }
                     let delivery = self.show(tenant, event, n)?;
-                    if meets(&delivery, &filter) {
+                    if filter.admits(&delivery) {
                         rows.push((at, delivery));
                     }
                     if rows.len() == wanted {
@@ -199,14 +199,6 @@ fn waiting_state(place: &str) -> Result<(DeliveryState, Option<Timestamp>, Optio
         // Nowhere: a crash of the server took its place and left the event.
         _ => (DeliveryState::Cancelled, None, None),
     })
-}
-
-fn meets(delivery: &Delivery, filter: &DeliveryFilter) -> bool {
-    let DeliveryFilter { state, endpoint, event, topic } = filter;
-    state.is_none_or(|state| delivery.state == state)
-        && endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
-        && event.as_ref().is_none_or(|event| delivery.event == *event)
-        && topic.as_ref().is_none_or(|topic| delivery.topic == *topic)
 }
 
 /// A bound of events' numbers, as sorted sets write it.

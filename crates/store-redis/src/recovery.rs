@@ -1,4 +1,4 @@
-use posthaste_model::{Attempt, AttemptId, ErrorClass, Outcome, Timestamp, Timings};
+use posthaste_model::{Attempt, AttemptId, Timestamp};
 use posthaste_store::{Epoch, Partition, Recovered, Result, StoreError};
 
 use crate::{
@@ -19,30 +19,16 @@ pub(crate) async fn recover(
     epoch: Epoch,
     now: Timestamp,
 ) -> Result<Recovered> {
-    let class = ErrorClass::Unknown;
     // The script makes the id: one for each lease.
-    let unknown = pack_outcome(&Attempt {
-        id: AttemptId::mint(now, [0; 10]),
-        number: 0,
-        started_at: now,
-        timings: Timings::default(),
-        outcome: Outcome::Failed {
-            class,
-            detail: "the service stopped while the request was under way".into(),
-        },
-    });
+    let interrupted = Attempt::interrupted(AttemptId::mint(now, [0; 10]), now);
+    let (packed, error) = (pack_outcome(&interrupted), error_code(interrupted.outcome.error()));
     let channel = shared.layout.channel();
     let mut recovered = Recovered::default();
     loop {
         let answer = shared
             .work
             .run(&RECOVER, shared.layout.base(partition), |call| {
-                call.arg(&channel)
-                    .arg(epoch.0)
-                    .arg(millis(now))
-                    .arg(AT_ONCE)
-                    .arg(&unknown[..])
-                    .arg(error_code(Some(class)));
+                call.arg(channel).arg(epoch.0).arg(millis(now)).arg(AT_ONCE).arg(&packed[..]).arg(error);
             })
             .await?;
         let mut reply = Reply::of(answer)?.ok_or(StoreError::NotOwner)?;

@@ -52,7 +52,7 @@ pub(crate) fn start(shared: Arc<Shared>, partition: Partition) -> Gatherer<Part>
             let base = shared.layout.base(partition);
             let channel = shared.layout.channel();
             let fill = |call: &mut Cmd| {
-                call.arg(&channel);
+                call.arg(channel);
                 for job in &jobs {
                     job.places.iter().for_each(|place| push(call, &job.all[*place]));
                 }
@@ -136,7 +136,7 @@ pub(crate) async fn drop_lease(
 ) -> Result<()> {
     let channel = shared.layout.channel();
     let fill = |call: &mut Cmd| {
-        call.arg(&channel).arg(key.member()).arg(lease.epoch.0).arg(lease.number).arg(0);
+        call.arg(channel).arg(key.member()).arg(lease.epoch.0).arg(lease.number).arg(0);
         call.arg("").arg(0).arg(0).arg("b").arg(millis(now)).arg("").arg(0).arg("").arg(millis(now));
     };
     shared.work.run(&SETTLE, shared.layout.base(key.partition), fill).await?;

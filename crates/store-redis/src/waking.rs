@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Listens until the store is gone.
 pub(crate) async fn listen(shared: std::sync::Weak<Shared>, clients: Arc<Clients>, url: RedisUrl) {
     let mut turn = 0;
-    while let Some(channel) = shared.upgrade().map(|shared| shared.layout.channel()) {
+    while let Some(channel) = shared.upgrade().map(|shared| shared.layout.channel().to_owned()) {
         if let Ok(Ok(heard)) = timeout(CONNECT, subscribe(&clients, &url, &channel, turn)).await {
             // Whatever was said while nobody listened.
             if let Some(shared) = shared.upgrade() {

@@ -163,7 +163,7 @@ fn deliveries(
         let key = rows::delivery_key(row)?;
         let delivery = rows::delivery(row, tenant, shared.leases().contains(key))?;
         // The row alone cannot tell scheduled, held and in flight apart.
-        if !rows::meets(&delivery, filter) {
+        if !filter.admits(&delivery) {
             continue;
         }
         if rows.len() == page.limit as usize {

@@ -1,6 +1,4 @@
-use posthaste_model::{
-    Attempt, AttemptId, Decision, ErrorClass, Next, Outcome as AttemptOutcome, Timestamp, Timings,
-};
+use posthaste_model::{Attempt, AttemptId, Decision, Next, Timestamp};
 use posthaste_store::{Epoch, Recovered};
 
 use crate::{
@@ -42,14 +40,5 @@ fn unknown(lease: LiveLease, at: Timestamp) -> Attempt {
     let mut unique = [0; 10];
     unique[..2].copy_from_slice(&(lease.epoch.0 as u16).to_be_bytes());
     unique[2..].copy_from_slice(&lease.number.to_be_bytes());
-    Attempt {
-        id: AttemptId::mint(at, unique),
-        number: 0,
-        started_at: at,
-        timings: Timings::default(),
-        outcome: AttemptOutcome::Failed {
-            class: ErrorClass::Unknown,
-            detail: "the service stopped while the request was under way".into(),
-        },
-    }
+    Attempt::interrupted(AttemptId::mint(at, unique), at)
 }

@@ -7,7 +7,7 @@ use posthaste_model::{
     Attempt, AttemptId, Delivery, DeliveryState, Endpoint, EndpointId, EndpointSecret, EndpointState,
     ErrorClass, Event, Outcome as AttemptOutcome, Payload, Period, Reply, Sealed, Timestamp, Timings,
 };
-use posthaste_store::{DeliveryFilter, EventRecord};
+use posthaste_store::EventRecord;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::de::DeserializeOwned;
 
@@ -201,14 +201,6 @@ pub(crate) fn delivery(row: &Row<'_>, tenant: &posthaste_model::TenantId, leased
         created_at: time(accepted_at)?,
         completed_at: row.get::<_, Option<i64>>(13)?.map(time).transpose()?,
     })
-}
-
-/// Whether a delivery meets the conditions of a filter.
-pub(crate) fn meets(delivery: &Delivery, filter: &DeliveryFilter) -> bool {
-    filter.state.is_none_or(|state| delivery.state == state)
-        && filter.endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
-        && filter.event.as_ref().is_none_or(|event| delivery.event == *event)
-        && filter.topic.as_ref().is_none_or(|topic| delivery.topic == *topic)
 }
 
 /// The columns that [`attempt`] reads.

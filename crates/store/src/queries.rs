@@ -67,3 +67,14 @@ pub struct DeliveryFilter {
     /// Of this topic.
     pub topic: Option<TopicName>,
 }
+
+impl DeliveryFilter {
+    /// Whether a delivery meets every condition that is set.
+    pub fn admits(&self, delivery: &Delivery) -> bool {
+        let Self { state, endpoint, event, topic } = self;
+        state.is_none_or(|state| delivery.state == state)
+            && endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
+            && event.as_ref().is_none_or(|event| delivery.event == *event)
+            && topic.as_ref().is_none_or(|topic| delivery.topic == *topic)
+    }
+}

@@ -6,8 +6,7 @@ use std::{
 
 use async_trait::async_trait;
 use posthaste_model::{
-    Attempt, AttemptId, DeliveryState, EndpointEffect, EndpointId, EndpointState, ErrorClass, Next, Outcome,
-    TenantId, Timestamp, Timings,
+    Attempt, AttemptId, DeliveryState, EndpointEffect, EndpointId, EndpointState, Next, TenantId, Timestamp,
 };
 use posthaste_store::{
     Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Recovered, Result, Settled,
@@ -231,16 +230,7 @@ fn recover(tables: &mut Tables, of: impl Fn(&TenantId) -> bool, epoch: Epoch, no
         // Not to be mistaken for one that a test made from a number.
         let mut random = [0xff; 10];
         random[2..].copy_from_slice(&tables.number().to_be_bytes());
-        let unknown = Attempt {
-            id: AttemptId::mint(now, random),
-            number: 0,
-            started_at: now,
-            timings: Timings::default(),
-            outcome: Outcome::Failed {
-                class: ErrorClass::Unknown,
-                detail: "the service stopped while the request was under way".into(),
-            },
-        };
+        let unknown = Attempt::interrupted(AttemptId::mint(now, random), now);
         if let Some(row) = tables.deliveries.get_mut(number) {
             row.record(&unknown);
             row.note(&unknown);

@@ -36,7 +36,7 @@ impl Queries for MemoryStore {
         let tables = self.tables();
         let number = tables.tenant(tenant)?;
         let own = tables.deliveries.iter().filter(|(_, row)| row.tenant == number);
-        let meets = own.filter(|(_, row)| meets(&row.delivery, &filter));
+        let meets = own.filter(|(_, row)| filter.admits(&row.delivery));
         page(meets.map(|(number, row)| (*number, row.delivery.clone())), &wanted)
     }
 
@@ -49,12 +49,4 @@ fn row<'a>(tables: &'a Tables, tenant: &TenantId, id: DeliveryId) -> Result<&'a 
     let number = tables.tenant(tenant)?;
     let mut own = tables.deliveries.values().filter(|row| row.tenant == number);
     own.find(|row| row.delivery.id == id).ok_or(StoreError::NotFound(Missing::Delivery))
-}
-
-fn meets(delivery: &Delivery, filter: &DeliveryFilter) -> bool {
-    let DeliveryFilter { state, endpoint, event, topic } = filter;
-    state.is_none_or(|state| delivery.state == state)
-        && endpoint.is_none_or(|endpoint| delivery.endpoint == endpoint)
-        && event.as_ref().is_none_or(|event| delivery.event == *event)
-        && topic.as_ref().is_none_or(|topic| delivery.topic == *topic)
 }
