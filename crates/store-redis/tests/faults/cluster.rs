@@ -16,7 +16,7 @@ use redis::Value;
 use tokio::time::timeout;
 
 use crate::{
-    scene::{SOON, at, drive, open, unavailable, until, until_it_works},
+    scene::{SOON, at, drive, open, unavailable, until, until_in_step, until_it_works},
     witness::Witness,
 };
 
@@ -131,6 +131,7 @@ async fn a_primary_that_hangs_is_replaced() {
     let tenants = populate(&mut driver).await;
     let witness = Witness::new();
     let hung = cluster.primary_of("posthaste:1:{0}").unwrap();
+    until_in_step(hung).await;
     hung.pause().unwrap();
     let began = Instant::now();
     // Every connection finds it out for itself.

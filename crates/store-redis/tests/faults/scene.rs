@@ -82,6 +82,17 @@ pub(crate) async fn until_it_works(store: &dyn Store) {
     until("the store works", async || store.check().await.is_ok()).await;
 }
 
+/// Waits until a primary knows that its replica has everything: what it acknowledged outlives it.
+pub(crate) async fn until_in_step(primary: &RedisServer) {
+    until("the replica has everything", async || {
+        let info = primary.command(&["INFO", "replication"]).unwrap();
+        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let offset = field("master_repl_offset:").unwrap();
+        field("slave0:").is_some_and(|replica| replica.contains(&format!("offset={offset},")))
+    })
+    .await;
+}
+
 /// Fails unless a call says that the store is unavailable; gives what it says.
 #[track_caller]
 pub(crate) fn unavailable<T: Debug>(answer: Result<T>) -> String {

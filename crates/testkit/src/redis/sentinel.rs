@@ -15,7 +15,7 @@ use super::{
 /// Long, because it is not what is tested: it only ends a test that would wait for ever.
 const AMPLE: Duration = Duration::from_secs(30);
 
-/// Watches over a primary and its replicas, and makes one of them the primary when it does not answer for a second.
+/// Watches over a primary and its replicas, and makes one of them the primary when it does not answer for two seconds.
 pub struct RedisSentinel {
     port: u16,
     /// Dropped before its folder.
@@ -39,7 +39,7 @@ impl RedisSentinel {
         // It writes what it finds out into this file.
         let settings = format!(
             "port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor {service} 127.0.0.1 {watched} 1\n\
-             sentinel down-after-milliseconds {service} 1000\nsentinel failover-timeout {service} 3000\n",
+             sentinel down-after-milliseconds {service} 2000\nsentinel failover-timeout {service} 3000\n",
             folder = folder.path().display(),
         );
         fs::write(&file, settings)?;
