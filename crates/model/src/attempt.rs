@@ -13,6 +13,8 @@ pub struct Attempt {
     pub id: AttemptId,
     /// Counts the attempts of its delivery from 1.
     pub number: u32,
+    /// Whether somebody asked for it, beside the automatic ones.
+    pub manual: bool,
     /// When the request began.
     pub started_at: Timestamp,
     /// Where the time went.
@@ -24,10 +26,11 @@ pub struct Attempt {
 impl Attempt {
     /// The attempt of a delivery that was given back while its request may have been under way: nobody knows what came
     /// of it. Stores number it.
-    pub fn interrupted(id: AttemptId, found_at: Timestamp) -> Self {
+    pub fn interrupted(id: AttemptId, manual: bool, found_at: Timestamp) -> Self {
         Self {
             id,
             number: 0,
+            manual,
             started_at: found_at,
             timings: Timings::default(),
             outcome: Outcome::Failed {

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 pub struct Decision {
     /// Where the delivery goes from here.
     pub next: Next,
-    /// What happens to the whole endpoint; none: it goes on as before.
-    pub endpoint: Option<EndpointEffect>,
+    /// What happens to the whole endpoint.
+    pub endpoint: EndpointEffects,
 }
 
 /// Where a delivery goes after an attempt.
@@ -25,24 +25,36 @@ pub enum Next {
     Exhausted,
     /// Its endpoint wants nothing any more; kept for recovery.
     Skipped,
-    /// The failure was our own: tried again soon, and nothing is charged.
+    /// No attempt of the endpoint's was made: tried again then, and nothing is charged.
     Release {
         /// When it is due again.
         at: Timestamp,
     },
+    /// The attempt was a manual one and failed: whatever else becomes of the delivery goes on as it would have.
+    Stay,
 }
 
-/// What an attempt does to the whole endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndpointEffect {
-    /// Nothing is sent to it before a time, because it asked for a pause. Of two such times the later one counts.
-    Park {
-        /// When sending may go on.
-        until: Timestamp,
-    },
-    /// Nothing is sent to it any more.
-    Disable {
-        /// Why, for people.
-        reason: String,
+/// What an attempt does to the whole endpoint. The default: it goes on as before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointEffects {
+    /// Nothing is sent to it before this time, because it asked for a pause. Of two such times the later one counts.
+    pub park_until: Option<Timestamp>,
+    /// What is to be noted of its health.
+    pub health: Option<HealthEffect>,
+    /// Nothing is sent to it any more, for this reason, which is for people.
+    pub disable: Option<String>,
+}
+
+/// What an attempt says of the health of its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthEffect {
+    /// It is well: whatever was noted before is over.
+    Well,
+    /// An attempt failed.
+    Failed {
+        /// Whether its delivery is exhausted by that.
+        exhausted: bool,
+        /// The warning that is given, in percent of the time that has passed; none: no new one.
+        warning: Option<u8>,
     },
 }

@@ -18,6 +18,8 @@ pub struct Delivery {
     pub endpoint: EndpointId,
     /// Where it stands.
     pub state: DeliveryState,
+    /// Why it is held, skipped or cancelled; none in any other state.
+    pub reason: Option<DeliveryReason>,
     /// How many attempts have been recorded.
     pub attempts: u32,
     /// How many of them count against the retry policy.
@@ -52,6 +54,32 @@ pub enum DeliveryState {
     Skipped,
     /// Given up by an operator, or because the endpoint was deleted.
     Cancelled,
+}
+
+/// Why nothing is sent of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryReason {
+    /// Held: its endpoint is paused.
+    EndpointPaused,
+    /// Skipped: its endpoint was disabled.
+    EndpointDisabled,
+    /// Cancelled: its endpoint was deleted.
+    EndpointDeleted,
+    /// Cancelled: an operator gave it up.
+    Operator,
+}
+
+impl DeliveryReason {
+    /// The reason's name, as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EndpointPaused => "endpoint_paused",
+            Self::EndpointDisabled => "endpoint_disabled",
+            Self::EndpointDeleted => "endpoint_deleted",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 impl DeliveryState {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{EndpointId, Period, RetryPolicy, Sealed, TenantId, TopicPattern};
+use crate::{EndpointId, Health, Period, RateLimit, RetryPolicy, Sealed, TenantId, TopicPattern};
 
 /// A URL of a tenant that wants events.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,12 +24,21 @@ pub struct Endpoint {
     pub timeout: Option<Period>,
     /// When failed deliveries are tried again; none: the service's default.
     pub retry: Option<RetryPolicy>,
+    /// How many requests may be under way at once, at least 1; none: the service's default.
+    pub max_in_flight: Option<u32>,
+    /// How many attempts may begin within a time; none: as many as there are.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether its deliveries go one at a time, in the order in which their events were accepted: each waits until the
+    /// one before it is delivered or exhausted.
+    pub ordered: bool,
     /// Whether deliveries go out.
     pub state: EndpointState,
     /// Why it is disabled, for people.
     pub state_reason: Option<String>,
     /// Nothing is sent to it before this time, because it asked for a pause.
     pub parked_until: Option<Timestamp>,
+    /// How it has fared of late. Kept by the store.
+    pub health: Health,
     /// The secrets that sign its deliveries, newest first.
     pub secrets: Vec<EndpointSecret>,
     /// Grows with every change that is made to the endpoint.
@@ -52,6 +61,17 @@ pub enum EndpointState {
     Disabled,
 }
 
+impl EndpointState {
+    /// The state's name, as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// One of the secrets of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointSecret {
@@ -62,6 +82,13 @@ pub struct EndpointSecret {
 }
 
 impl Endpoint {
+    /// How many of its deliveries may begin at the same moment, as far as its own limits tell; none: they do not.
+    pub fn burst(&self) -> Option<u32> {
+        let of_rate = self.rate_limit.map(RateLimit::limit);
+        let in_order = self.ordered.then_some(1);
+        self.max_in_flight.into_iter().chain(of_rate).chain(in_order).min()
+    }
+
     /// The secrets that sign at `now`: the current one and those still in their overlap.
     pub fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &EndpointSecret> {
         self.secrets.iter().filter(move |secret| secret.expires_at.is_none_or(|expiry| now < expiry))

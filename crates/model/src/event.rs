@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{EventId, TenantId, TopicName};
+use crate::{EventId, Period, TenantId, TopicName};
 
 /// What happened, as a publisher told it.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,28 @@ pub struct Event {
     pub payload: Payload,
     /// When it was accepted.
     pub accepted_at: Timestamp,
+    /// What the publisher asked for beside.
+    pub options: EventOptions,
+}
+
+/// What a publisher can ask for. The default is what nobody asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventOptions {
+    /// The publisher's own facts about the event.
+    pub metadata: BTreeMap<String, String>,
+    /// Nothing of it is sent before this time; none: at once.
+    pub deliver_at: Option<Timestamp>,
+    /// How long it is kept once its last delivery is final; none: as long as the service says.
+    pub retention: Option<Period>,
+    /// Whether it only tries an endpoint out: what fails is not tried again.
+    pub test: bool,
+}
+
+impl Event {
+    /// When its deliveries are due first.
+    pub fn due_at(&self) -> Timestamp {
+        self.options.deliver_at.map_or(self.accepted_at, |at| at.max(self.accepted_at))
+    }
 }
 
 /// The bytes of an event, and what they are.

@@ -109,6 +109,11 @@ impl TenantId {
     pub fn default_tenant() -> Self {
         Self("default".into())
     }
+
+    /// The tenant that Posthaste's own events belong to. It exists from the start, too, and nobody else publishes for it.
+    pub fn posthaste() -> Self {
+        Self("posthaste".into())
+    }
 }
 
 /// Whether `text` has 1 to `max` bytes, each an ASCII letter, a digit or one of `extra`.

@@ -20,6 +20,11 @@ impl Period {
         Self(Duration::from_secs(secs))
     }
 
+    /// A period of whole milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     /// The period in milliseconds, saturating.
     pub fn as_millis(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)

@@ -44,7 +44,7 @@ pub struct InvalidRetry {
 }
 
 impl RetryPolicy {
-    /// The longest that a schedule may run: the sum of its delays.
+    /// The longest that a policy may run: the sum of its delays before jitter, or `max_elapsed_time` where there is one.
     pub const MAX_LENGTH: Period = Period::from_secs(30 * 24 * 3600);
     /// The most attempts that a policy may allow.
     pub const MAX_ATTEMPTS: u32 = 100;
@@ -90,11 +90,27 @@ impl RetryPolicy {
                     wrong("max_elapsed_time", format!("must not be longer than {}", Self::MAX_LENGTH))
                 } else if !(1..=Self::MAX_ATTEMPTS).contains(&retry.max_attempts) {
                     wrong("max_attempts", format!("must lie between 1 and {}", Self::MAX_ATTEMPTS))
+                } else if retry.max_elapsed_time.is_none()
+                    && retry.length() > Self::MAX_LENGTH.0.as_secs_f64()
+                {
+                    let longest = Self::MAX_LENGTH;
+                    wrong("max_attempts", format!("must not make delays of more than {longest} in all"))
                 } else {
                     Ok(())
                 }
             }
         }
+    }
+}
+
+impl ExponentialRetry {
+    /// The sum of all delays before jitter, in seconds. The parameters lie within their bounds.
+    fn length(&self) -> f64 {
+        let longest = self.max_interval.0.as_secs_f64();
+        let grown = std::iter::successors(Some(self.initial_interval.0.as_secs_f64()), |delay| {
+            Some((delay * self.multiplier).min(longest))
+        });
+        grown.zip(1..self.max_attempts).map(|(delay, _)| delay).sum()
     }
 }
 
@@ -225,6 +241,32 @@ mod tests {
         check(&with("max_elapsed_time", r#""31d""#), Some("max_elapsed_time:"));
         check(&with("max_attempts", "0"), Some("max_attempts:"));
         check("{}", Some("initial_interval: is missing"));
+    }
+
+    /// The first and the longest delay, the factor, the attempts, and until when they are made.
+    #[test]
+    fn the_exponential_form_ends_within_the_longest_time() {
+        let policy = |(initial, max, multiplier, attempts, elapsed): (&str, &str, f64, u32, Option<&str>)| {
+            let fields = serde_json::json!({
+                "initial_interval": initial, "multiplier": multiplier, "max_interval": max,
+                "max_elapsed_time": elapsed, "max_attempts": attempts
+            });
+            fields.to_string()
+        };
+        let too_long = Some("max_attempts: must not make delays of more than 720h in all");
+        check(&policy(("30d", "30d", 1.0, 1, None)), None);
+        check(&policy(("30d", "30d", 1.0, 2, None)), None);
+        check(&policy(("30d", "30d", 1.0, 3, None)), too_long);
+        check(&policy(("1d", "1d", 1.0, 31, None)), None);
+        check(&policy(("1d", "1d", 1.0, 32, None)), too_long);
+        // 1, 2, 4, 8 and 15 days; then one of 16.
+        check(&policy(("1d", "15d", 2.0, 6, None)), None);
+        check(&policy(("1d", "16d", 2.0, 6, None)), too_long);
+        check(&policy(("1ms", "30d", 100.0, 100, None)), too_long);
+        check(&policy(("1s", "1h", 2.0, 100, None)), None);
+        // What would be longer ends when it is told to.
+        check(&policy(("1d", "1d", 1.0, 100, Some("30d"))), None);
+        check(&policy(("1d", "1d", 1.0, 2, Some("30d 1s"))), Some("max_elapsed_time: must not be longer"));
     }
 
     #[test]

@@ -72,7 +72,8 @@ pub trait Catalogue {
     ///
     /// A change of state takes the endpoint's open deliveries along: disabling skips them, but for those in flight,
     /// pausing holds them, enabling releases what was held. A new state or URL lifts a pause that the endpoint had
-    /// asked for. The change is dated by `updated_at`; `created_at` and `parked_until` are the store's own.
+    /// asked for, and makes it well: what was noted of its health is forgotten. The change is dated by `updated_at`;
+    /// `created_at`, `parked_until` and `health` are the store's own.
     ///
     /// # Errors
     /// [`StoreError::NotFound`](crate::StoreError::NotFound);

@@ -45,7 +45,8 @@ pub trait Deliveries {
 
     /// Gives back what older epochs, and leases that ran out, left behind: an attempt of unknown outcome is recorded
     /// for each, dated `now`, and the delivery is due at once, unless its endpoint is disabled or deleted. Such an
-    /// attempt is not charged.
+    /// attempt is not charged. A manual one is recorded likewise, and not made again. What older epochs throttled is not
+    /// throttled any more.
     ///
     /// # Errors
     /// [`StoreError::NotOwner`](crate::StoreError::NotOwner).
@@ -53,8 +54,18 @@ pub trait Deliveries {
 
     /// Leases deliveries that are due.
     ///
-    /// Endpoints take turns, the one that has waited longest first; a turn gives up to `per_endpoint` deliveries in
-    /// the order in which they are due. Paused, disabled and parked endpoints get no turn.
+    /// First the manual attempts that were asked for ([`Repairs::retry`](crate::Repairs::retry)), in their order. Then
+    /// endpoints take turns, the one that has waited longest first, each at most once in a call: a turn gives deliveries
+    /// in the order in which they are due, up to `per_endpoint`, to the endpoint's
+    /// [`burst`](posthaste_model::Endpoint::burst) and to its [`Throttle`]. Paused, disabled, parked and throttled
+    /// endpoints get no turn. A tenant is given up to `per_tenant` while others wait, and what is left over when all have
+    /// had their turns; never more than its [`TenantRoom`]. Who got less than was due for that goes behind the others. A
+    /// call need not look at more than a hundred endpoints that are kept back so, to find out who else waits.
+    ///
+    /// An ordered endpoint gets one lease at a time, and none while one of it is live. Its deliveries go in the order in
+    /// which their events were accepted, but for those that are to be delivered later: their time is their place. One
+    /// that is to be tried again keeps its place, and the others wait for it. Events that were accepted by processes
+    /// whose clocks differ by up to [`CLOCK_SLACK`] keep their order.
     ///
     /// A lease is live until it is settled or given back by [`recover`](Deliveries::recover): neither its expiry nor
     /// a newer epoch ends it, and a restart of the process does not either. While it is live nobody gets another.
@@ -72,6 +83,13 @@ pub trait Deliveries {
     /// What would be scheduled again is skipped when its endpoint is disabled, and cancelled when it is deleted.
     /// Disabling an endpoint skips its other open deliveries, but for those in flight; where it is disabled already,
     /// nothing of it changes.
+    ///
+    /// A manual attempt that succeeded makes its delivery delivered, whatever its state was: it is not attempted again,
+    /// and a live lease of it ends. One that failed is recorded, not charged, and changes nothing else of the delivery.
+    ///
+    /// An endpoint that is told to be well forgets what was noted of its [`Health`](posthaste_model::Health). A failure
+    /// is counted there, with the time of the settlement as its beginning if it is the first; a settlement that is stale
+    /// counts nothing. [`Notices`](crate::Notices) says what of that is told to operators.
     async fn settle(&self, settlements: Arc<[Settlement]>) -> Result<Vec<Settled>>;
 
     /// Keeps an endpoint's deliveries back until `until`; of two such times the later one counts.
@@ -102,6 +120,9 @@ pub struct LeaseId {
     pub number: u64,
 }
 
+/// By how much the clocks of processes that accept events may differ without changing the order of an ordered endpoint.
+pub const CLOCK_SLACK: Duration = Duration::from_secs(2);
+
 /// Asks for deliveries.
 #[derive(Debug, Clone)]
 pub struct LeaseRequest {
@@ -113,10 +134,42 @@ pub struct LeaseRequest {
     pub now: Timestamp,
     /// How many at the most.
     pub limit: usize,
-    /// How many of one endpoint in a turn, at least 1.
+    /// How many of them may be manual.
+    pub manual: usize,
+    /// How many of one endpoint, at least 1.
     pub per_endpoint: usize,
+    /// How many of one tenant while others wait, at least 1.
+    pub per_tenant: usize,
+    /// The tenants that may not have as many as there are.
+    pub rooms: Vec<TenantRoom>,
+    /// Throttles that are new since the last call. They count before anything is leased.
+    pub throttles: Vec<Throttle>,
     /// How long the leases live: longer than the longest attempt.
     pub lease_for: Duration,
+}
+
+/// How many deliveries a tenant may have of a lease call. Manual ones do not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRoom {
+    /// Who.
+    pub tenant: TenantId,
+    /// How many.
+    pub room: usize,
+}
+
+/// What the owner of a partition says of an endpoint, by what it knows of the requests that are under way. It counts until
+/// another one is given for the endpoint, until that is changed through the catalogue, or until an owner with a newer epoch
+/// recovers the partition. With neither bound it lifts the one before. One for an endpoint that does not exist is nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throttle {
+    /// Whose endpoint.
+    pub tenant: TenantId,
+    /// Which.
+    pub endpoint: EndpointId,
+    /// It gets no turn before then.
+    pub until: Option<Timestamp>,
+    /// A call gives no more than that of it; at least 1.
+    pub at_most: Option<usize>,
 }
 
 /// Leased deliveries.
@@ -124,8 +177,8 @@ pub struct LeaseRequest {
 pub struct Leases {
     /// Each to be settled once.
     pub leases: Vec<Lease>,
-    /// When there is more, as far as the passing of time decides; none: nothing is scheduled. May be too early,
-    /// never too late.
+    /// When there is more, as far as the passing of time decides, and `now` when something due was left; none: nothing is
+    /// scheduled. May be too early, never too late.
     pub next_due: Option<Timestamp>,
 }
 
@@ -144,7 +197,9 @@ pub struct Lease {
     pub attempt: u32,
     /// How many attempts were charged before.
     pub failures: u32,
-    /// When the attempt was due.
+    /// Whether the attempt is a manual one.
+    pub manual: bool,
+    /// When the attempt was due; when it was asked for, if it is manual.
     pub due_at: Timestamp,
 }
 
@@ -155,6 +210,11 @@ pub struct Settlement {
     pub lease: LeaseId,
     /// Of which delivery.
     pub delivery: DeliveryId,
+    /// Whether the lease was for a manual attempt.
+    pub manual: bool,
+    /// The version of the endpoint that was leased with it. What an attempt does to its endpoint does not count where that
+    /// was changed meanwhile: it says nothing of the endpoint as it is now.
+    pub endpoint_version: u64,
     /// The attempt; none: no request was made, and nothing is charged.
     pub attempt: Option<Attempt>,
     /// What comes next.

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-use posthaste_model::EventId;
+use posthaste_model::{DeliveryState, EndpointState, EventId};
 
 /// Why an operation of the store failed. Nothing was written, whichever it is, but for [`Self::Unavailable`].
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,12 @@ pub enum StoreError {
     /// The endpoint changed since it was read. Read it again and try again.
     #[error("the endpoint changed meanwhile")]
     StaleEndpoint,
+    /// The endpoint takes nothing now.
+    #[error("the endpoint is {}", .0.as_str())]
+    EndpointClosed(EndpointState),
+    /// The delivery is in a final state.
+    #[error("the delivery is {} already", .0.as_str())]
+    DeliveryOver(DeliveryState),
     /// The cursor was not made by this store.
     #[error("not a cursor of this list")]
     InvalidCursor,

@@ -16,6 +16,8 @@ pub trait Intake {
 
     /// Accepts events of one tenant with their deliveries, all or none, and durably once it returns.
     ///
+    /// A delivery is due at once, or when its event asks for it ([`Event::due_at`]).
+    ///
     /// An event whose id was accepted before with the same topic and bytes is a duplicate: nothing is written, and
     /// the answer is that of the first time.
     ///

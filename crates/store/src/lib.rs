@@ -8,7 +8,9 @@
 //! | [`Catalogue`] | tenants, topics, endpoints |
 //! | [`Intake`] | an event enters: fan-out and idempotency in one atomic step |
 //! | [`Deliveries`] | leases, settlements, ownership of partitions, recovery |
+//! | [`Repairs`] | what operators put right by hand |
 //! | [`Queries`] | what operators read |
+//! | [`Notices`] | what operators are to be told |
 //! | [`Retention`] | what is forgotten, and when |
 //! | [`Inbox`] | a way in beside the API, where the backend has one |
 //!
@@ -26,8 +28,10 @@ mod error;
 mod finding;
 mod inbox;
 mod intake;
+mod notices;
 mod page;
 mod queries;
+mod repairs;
 mod retention;
 
 #[cfg(feature = "conformance")]
@@ -36,14 +40,17 @@ pub mod conformance;
 pub use about::{Durability, KeyId};
 pub use catalogue::{Catalogue, Put};
 pub use deliveries::{
-    Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Recovered, Settled, Settlement,
+    CLOCK_SLACK, Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Recovered, Settled,
+    Settlement, TenantRoom, Throttle,
 };
 pub use error::{Missing, StoreError};
 pub use finding::{Finding, Level};
 pub use inbox::{Inbox, Letter, LetterId};
 pub use intake::{Accepted, Intake, NewEvent, TenantView, ViewVersion};
+pub use notices::{Notice, Notices, Told};
 pub use page::{Cursor, Page, Paged};
 pub use queries::{DeliveryFilter, EventRecord, Queries};
+pub use repairs::{Repairs, Sent};
 pub use retention::{Pruned, Retain, Retention};
 
 use std::sync::Arc;
@@ -56,7 +63,9 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Everything that the service asks of a store.
 #[async_trait]
-pub trait Store: Catalogue + Intake + Deliveries + Queries + Retention + Send + Sync + 'static {
+pub trait Store:
+    Catalogue + Intake + Deliveries + Repairs + Queries + Notices + Retention + Send + Sync + 'static
+{
     /// What an acknowledgement of this store is worth.
     fn durability(&self) -> Durability;
 

@@ -24,7 +24,8 @@ pub trait Retention {
     ) -> Result<Pruned>;
 }
 
-/// How long events are kept once their last delivery is final, or from when they were accepted if they have none.
+/// How long events are kept once their last delivery is final, or from when they were accepted if they have none; but for
+/// those that say it themselves ([`EventOptions::retention`](posthaste_model::EventOptions)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retain {
     /// Those that were delivered to every endpoint, and those that matched nobody.

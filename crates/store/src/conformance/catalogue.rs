@@ -2,8 +2,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use posthaste_model::{
-    DeliveryId, Endpoint, EndpointSecret, EndpointState, ExponentialRetry, Next, Period, RetryPolicy, Sealed,
-    Tenant, TenantId, Topic,
+    DeliveryId, Endpoint, EndpointSecret, EndpointState, ExponentialRetry, Next, Period, RateLimit,
+    RetryPolicy, Sealed, Tenant, TenantId, Topic,
 };
 
 use super::{Driver, Shown, replied, sample_endpoint, samples};
@@ -67,6 +67,9 @@ fn full(tenant: &TenantId, driver: &Driver) -> Endpoint {
             max_elapsed_time: None,
             max_attempts: 7,
         })),
+        max_in_flight: Some(u32::MAX),
+        rate_limit: Some(RateLimit::new(100, Period::from_millis(1_500)).unwrap()),
+        ordered: true,
         state: EndpointState::Disabled,
         state_reason: Some("made so".into()),
         secrets: vec![
@@ -104,6 +107,9 @@ pub(super) async fn a_changed_endpoint_reads_back_whole(driver: &mut Driver) {
             metadata: BTreeMap::new(),
             timeout: None,
             retry: Some(RetryPolicy::schedule(vec![Period::from_secs(1), Period::from_secs(2)]).unwrap()),
+            max_in_flight: None,
+            rate_limit: None,
+            ordered: false,
             state: EndpointState::Enabled,
             state_reason: None,
             secrets: vec![
@@ -178,7 +184,11 @@ pub(super) async fn what_does_not_exist_is_not_found(driver: &mut Driver) {
     is_missing(store.endpoint(&known, endpoint.id).await, Missing::Endpoint);
     is_missing(store.delete_endpoint(&known, endpoint.id, now).await, Missing::Endpoint);
     is_missing(store.park(&endpoint.tenant, endpoint.id, now).await, Missing::Endpoint);
-    is_missing(store.update_endpoint(endpoint).await, Missing::Endpoint);
+    is_missing(store.update_endpoint(endpoint.clone()).await, Missing::Endpoint);
+
+    is_missing(store.retry(&known, delivery, true, now).await, Missing::Delivery);
+    is_missing(store.cancel(&known, delivery, now).await, Missing::Delivery);
+    is_missing(store.send(&known, &event, endpoint.id, now).await, Missing::Event);
 
     is_missing(store.event(&known, &event).await, Missing::Event);
     is_missing(store.delivery(&known, delivery).await, Missing::Delivery);

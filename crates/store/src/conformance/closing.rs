@@ -1,6 +1,6 @@
-use posthaste_model::{Delivery, DeliveryState, Endpoint, EndpointEffect, EndpointState, Next};
+use posthaste_model::{Delivery, DeliveryReason, DeliveryState, Endpoint, EndpointState, Next};
 
-use super::{Driver, nameless, replied};
+use super::{Driver, disable, nameless, replied};
 use crate::{Lease, Settled};
 
 /// An endpoint with three deliveries: two in flight, and one that waits for its retry.
@@ -23,9 +23,13 @@ async fn busy(driver: &mut Driver) -> Busy {
     Busy { endpoint, in_flight: [a, b], waiting }
 }
 
-/// How a delivery that was open ends at `now`.
+/// How a delivery that was open ends now.
 fn ended(before: &Delivery, state: DeliveryState, driver: &Driver) -> Delivery {
-    Delivery { state, due_at: None, completed_at: Some(driver.now()), ..before.clone() }
+    let reason = match state {
+        DeliveryState::Skipped => Some(DeliveryReason::EndpointDisabled),
+        _ => Some(DeliveryReason::EndpointDeleted),
+    };
+    Delivery { state, reason, due_at: None, completed_at: Some(driver.now()), ..before.clone() }
 }
 
 /// After the endpoint was closed: what waited has ended so, and what was in flight ends so when it would be retried.
@@ -74,7 +78,7 @@ pub(super) async fn a_deleted_tenants_deliveries_end(driver: &mut Driver) {
     let Busy { endpoint, in_flight: [a, b], .. } = busy(driver).await;
     driver.delete_tenant(&endpoint.tenant).await;
     let at = driver.now();
-    let gone = EndpointEffect::Disable { reason: "gone".into() };
+    let gone = disable("gone");
     assert_eq!(driver.settle(&a, replied(500), Next::Retry { at }).await, Settled::Applied);
     assert_eq!(driver.settle_with(&b, replied(410), Next::Skipped, gone).await, Settled::Applied);
     // Nothing of it reaches the tenant that gets the id.
@@ -92,7 +96,7 @@ pub(super) async fn gone_disables_the_endpoint(driver: &mut Driver) {
     let before = [driver.reread(&busy.endpoint).await, driver.endpoint(&busy.endpoint.tenant).await];
     let waiting = driver.show(&busy.waiting).await;
     driver.pass(1);
-    let gone = EndpointEffect::Disable { reason: "it answered 410".into() };
+    let gone = disable("it answered 410");
     driver.settle_with(a, replied(410), Next::Skipped, gone).await;
 
     let expected = Endpoint {
@@ -124,7 +128,7 @@ pub(super) async fn gone_changes_nothing_of_a_disabled_endpoint(driver: &mut Dri
         .await;
     let view = driver.store().view(&endpoint.tenant).await.unwrap();
     driver.pass(1);
-    let gone = EndpointEffect::Disable { reason: "it answered 410".into() };
+    let gone = disable("it answered 410");
     driver.settle_with(&a, replied(410), Next::Skipped, gone).await;
     assert_eq!(driver.reread(&endpoint).await, disabled);
     assert_eq!(driver.store().view(&endpoint.tenant).await.unwrap().version, view.version);
@@ -135,7 +139,12 @@ pub(super) async fn pausing_holds_and_enabling_releases_in_order(driver: &mut Dr
     let Busy { endpoint, waiting, .. } = busy(driver).await;
     let before = driver.show(&waiting).await;
     driver.turn(&endpoint, EndpointState::Paused).await;
-    assert_eq!(driver.show(&waiting).await, Delivery { state: DeliveryState::Held, ..before.clone() });
+    let held = Delivery {
+        state: DeliveryState::Held,
+        reason: Some(DeliveryReason::EndpointPaused),
+        ..before.clone()
+    };
+    assert_eq!(driver.show(&waiting).await, held);
     driver.accept(&endpoint.tenant, "first", &[&endpoint]).await;
     driver.pass(60);
     driver.accept(&endpoint.tenant, "last", &[&endpoint]).await;

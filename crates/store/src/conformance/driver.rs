@@ -1,18 +1,18 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use posthaste_model::{
-    Attempt, Decision, Delivery, Endpoint, EndpointEffect, EndpointState, EventId, Next, Outcome, Tenant,
-    TenantId, Timestamp,
+    Attempt, Decision, Delivery, Endpoint, EndpointEffects, EndpointState, Event, EventId, EventOptions,
+    Next, Outcome, Tenant, TenantId, Timestamp,
 };
 
 use super::{
     Fixture, START, Shown, attempt,
     invariants::{self, Step},
-    sample_endpoint, sample_event,
+    sample_endpoint, sample_event, sample_request,
 };
 use crate::{
-    Accepted, DeliveryFilter, Epoch, Lease, LeaseRequest, Leases, NewEvent, Page, Partition, Result, Settled,
-    Settlement, Store,
+    Accepted, DeliveryFilter, Epoch, Lease, LeaseRequest, Leases, NewEvent, Notice, Page, Partition, Result,
+    Retain, Sent, Settled, Settlement, Store,
 };
 
 /// How long a driver owns the partitions that it claims, and holds the deliveries that it leases.
@@ -140,9 +140,15 @@ impl Driver {
 
     /// Makes an endpoint.
     pub async fn endpoint_in(&mut self, tenant: &TenantId, state: EndpointState) -> Endpoint {
-        let endpoint = Endpoint { state, ..sample_endpoint(tenant, self.mint(), self.now) };
+        self.endpoint_with(tenant, |endpoint| endpoint.state = state).await
+    }
+
+    /// Makes an endpoint that `ask` has changed before.
+    pub async fn endpoint_with(&mut self, tenant: &TenantId, ask: impl FnOnce(&mut Endpoint)) -> Endpoint {
+        let mut endpoint = sample_endpoint(tenant, self.mint(), self.now);
+        ask(&mut endpoint);
         self.store().create_endpoint(endpoint.clone()).await.expect("an endpoint");
-        self.steps.push(Step::Endpoint { id: endpoint.id, state: Some(state) });
+        self.steps.push(Step::Endpoint { id: endpoint.id, state: Some(endpoint.state) });
         endpoint
     }
 
@@ -174,7 +180,18 @@ impl Driver {
 
     /// Accepts an event of the topic `order.paid`.
     pub async fn accept(&mut self, tenant: &TenantId, id: &str, endpoints: &[&Endpoint]) -> Accepted {
-        let event = sample_event(tenant, id, self.now);
+        self.accept_with(tenant, id, endpoints, EventOptions::default()).await
+    }
+
+    /// Accepts an event of the topic `order.paid` for which something was asked for.
+    pub async fn accept_with(
+        &mut self,
+        tenant: &TenantId,
+        id: &str,
+        endpoints: &[&Endpoint],
+        options: EventOptions,
+    ) -> Accepted {
+        let event = Event { options, ..sample_event(tenant, id, self.now) };
         let endpoints = endpoints.iter().map(|endpoint| endpoint.id).collect();
         self.accept_all(tenant, vec![NewEvent { event, endpoints }])
             .await
@@ -197,6 +214,70 @@ impl Driver {
         Ok(accepted)
     }
 
+    /// Asks for a manual attempt of a delivery.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ask(&mut self, delivery: &Delivery, force: bool) -> Result<()> {
+        let Delivery { id, tenant, .. } = delivery;
+        self.store().retry(tenant, *id, force, self.now).await?;
+        self.steps.push(Step::Asked { delivery: *id, force, now: self.now });
+        Ok(())
+    }
+
+    /// Gives a delivery up.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn cancel(&mut self, delivery: &Delivery) -> Result<()> {
+        self.store().cancel(&delivery.tenant, delivery.id, self.now).await?;
+        self.steps.push(Step::Cancelled(delivery.clone()));
+        Ok(())
+    }
+
+    /// Sends an event to one more endpoint.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn send(&mut self, event: &str, endpoint: &Endpoint) -> Result<Sent> {
+        let event: EventId = event.parse().expect("an event id");
+        let sent = self.store().send(&endpoint.tenant, &event, endpoint.id, self.now).await?;
+        if sent.created {
+            let (tenant, endpoint) = (endpoint.tenant.clone(), endpoint.id);
+            self.steps.push(Step::Sent { tenant, event, endpoint });
+        }
+        Ok(sent)
+    }
+
+    /// Removes what is over at `now`, looking at `limit` events at a time; answers with how many events.
+    pub async fn prune(&mut self, retain: Retain, now: Timestamp, limit: u32) -> u32 {
+        let mut removed = 0;
+        for (partition, _) in self.epochs.clone() {
+            let mut from = None;
+            loop {
+                let pruned =
+                    self.store().prune(partition, retain, now, from, limit).await.expect("a pruning");
+                assert!(pruned.removed <= limit, "{pruned:?}");
+                removed += pruned.removed;
+                from = pruned.next;
+                if from.is_none() {
+                    break;
+                }
+            }
+            self.steps.push(Step::Pruned { partition });
+        }
+        removed
+    }
+
+    /// Everything that operators are to be told.
+    pub async fn notices(&self) -> Vec<Notice> {
+        let mut all = Vec::new();
+        for &(partition, _) in &self.epochs {
+            all.extend(self.store().notices(partition, 1_000).await.expect("notices"));
+        }
+        all
+    }
+
     /// Leases everything that is due.
     pub async fn lease(&mut self) -> Vec<Lease> {
         self.lease_up_to(1_000, 1_000).await
@@ -209,13 +290,20 @@ impl Driver {
 
     /// As [`Self::lease_up_to`], with when there is more in any partition.
     pub async fn lease_until_due(&mut self, limit: usize, per_endpoint: usize) -> Leases {
+        self.lease_with(|request| (request.limit, request.per_endpoint) = (limit, per_endpoint)).await
+    }
+
+    /// Leases from each partition, after `ask` has changed what asks for everything.
+    pub async fn lease_with(&mut self, ask: impl Fn(&mut LeaseRequest)) -> Leases {
         let now = self.now;
         let mut all = Leases::default();
         for (partition, epoch) in self.epochs.clone() {
-            let request = LeaseRequest { partition, epoch, now, limit, per_endpoint, lease_for: TTL };
+            let mut request = sample_request((partition, epoch), now);
+            ask(&mut request);
+            let (limit, lease_for) = (request.limit, request.lease_for);
             let Leases { leases, next_due } = self.store().lease(request).await.expect("a lease call");
             assert!(leases.len() <= limit, "{} leases, {limit} wanted", leases.len());
-            let expires_at = at(now.as_millisecond() + TTL.as_millis() as i64);
+            let expires_at = at(now.as_millisecond() + lease_for.as_millis() as i64);
             for lease in &leases {
                 self.steps.push(Step::Leased { partition, lease: lease.clone(), now, expires_at });
             }
@@ -239,7 +327,8 @@ impl Driver {
 
     /// What came of a lease, with an attempt that begins now.
     pub fn settlement(&mut self, lease: &Lease, outcome: Outcome, next: Next) -> Settlement {
-        Settlement { attempt: Some(self.attempt(outcome)), ..self.unattempted(lease, next) }
+        let attempt = Attempt { manual: lease.manual, ..self.attempt(outcome) };
+        Settlement { attempt: Some(attempt), ..self.unattempted(lease, next) }
     }
 
     /// What comes next where no request was made.
@@ -247,8 +336,10 @@ impl Driver {
         Settlement {
             lease: lease.id,
             delivery: lease.delivery,
+            manual: lease.manual,
+            endpoint_version: lease.endpoint.version,
             attempt: None,
-            decision: Decision { next, endpoint: None },
+            decision: Decision { next, endpoint: EndpointEffects::default() },
             now: self.now,
         }
     }
@@ -265,10 +356,10 @@ impl Driver {
         lease: &Lease,
         outcome: Outcome,
         next: Next,
-        effect: EndpointEffect,
+        effects: EndpointEffects,
     ) -> Settled {
         let mut settlement = self.settlement(lease, outcome, next);
-        settlement.decision.endpoint = Some(effect);
+        settlement.decision.endpoint = effects;
         self.settle_as(settlement).await
     }
 

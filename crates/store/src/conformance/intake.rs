@@ -1,5 +1,8 @@
 use bytes::Bytes;
-use posthaste_model::{Delivery, DeliveryState, Endpoint, EndpointState, Event, Payload, TenantId};
+use posthaste_model::{
+    Delivery, DeliveryReason, DeliveryState, Endpoint, EndpointState, Event, EventOptions, Payload, Period,
+    TenantId,
+};
 
 use super::{Driver, catalogue::is_missing, nameless, sample_event};
 use crate::{Accepted, Missing, NewEvent, Result, StoreError};
@@ -40,6 +43,7 @@ pub(super) async fn an_event_goes_to_each_endpoint(driver: &mut Driver) {
             topic: event.topic.clone(),
             endpoint: endpoint.id,
             state: DeliveryState::Scheduled,
+            reason: None,
             attempts: 0,
             failures: 0,
             due_at: Some(driver.now()),
@@ -88,6 +92,49 @@ pub(super) async fn a_payload_comes_back_byte_for_byte(driver: &mut Driver) {
         assert_eq!(driver.store().event(&tenant, &event.id).await.unwrap().event, event);
         assert_eq!(*driver.lease_only().await.event, event);
     }
+}
+
+pub(super) async fn what_a_publisher_asked_for_comes_back(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    let metadata = [("customer", "ü\u{1F4E6}"), ("", ""), ("quoted", "\"{}\"\\")];
+    let full = EventOptions {
+        metadata: metadata.map(|(name, value)| (name.into(), value.into())).into(),
+        deliver_at: Some(driver.secs(-60)),
+        retention: Some(Period::from_millis(86_400_001)),
+        test: true,
+    };
+    for (n, options) in [
+        full.clone(),
+        EventOptions { test: true, ..EventOptions::default() },
+        EventOptions { retention: Some(Period::from_secs(0)), ..EventOptions::default() },
+        EventOptions { metadata: full.metadata.clone(), ..EventOptions::default() },
+        EventOptions::default(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event = Event { options, ..sample_event(&tenant, &format!("evt-{n}"), driver.now()) };
+        driver.accept_all(&tenant, vec![new(event.clone(), &[&endpoint])]).await.unwrap();
+        assert_eq!(driver.store().event(&tenant, &event.id).await.unwrap().event, event);
+        assert_eq!(*driver.lease_only().await.event, event);
+    }
+    let before = driver.shown(&tenant).await.events;
+    driver.crash().await;
+    assert_eq!(driver.shown(&tenant).await.events, before, "after a crash");
+    assert_eq!(driver.recover().await, 5);
+    let leases = driver.lease().await;
+    assert!(leases.iter().any(|lease| lease.event.options == full), "after a crash: {leases:?}");
+}
+
+pub(super) async fn what_is_asked_for_does_not_tell_events_apart(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    driver.accept(&tenant, "evt", &[&endpoint]).await;
+    let before = driver.shown(&tenant).await;
+    let other = EventOptions { deliver_at: Some(driver.secs(60)), test: true, ..EventOptions::default() };
+    assert_eq!(driver.accept_with(&tenant, "evt", &[&endpoint], other).await, accepted("evt", 1, true));
+    assert_eq!(driver.shown(&tenant).await, before);
 }
 
 pub(super) async fn a_repetition_is_answered_as_the_first_time(driver: &mut Driver) {
@@ -208,13 +255,14 @@ async fn single(driver: &mut Driver, tenant: &TenantId, id: &str, state: Endpoin
 pub(super) async fn a_disabled_endpoint_skips_and_a_paused_one_holds(driver: &mut Driver) {
     let tenant = driver.tenant("acme").await;
     let now = Some(driver.now());
-    for (id, state, expected, due_at, completed_at) in [
-        ("a", EndpointState::Enabled, DeliveryState::Scheduled, now, None),
-        ("b", EndpointState::Paused, DeliveryState::Held, now, None),
-        ("c", EndpointState::Disabled, DeliveryState::Skipped, None, now),
+    let (paused, disabled) = (DeliveryReason::EndpointPaused, DeliveryReason::EndpointDisabled);
+    for (id, state, expected, reason, due_at, completed_at) in [
+        ("a", EndpointState::Enabled, DeliveryState::Scheduled, None, now, None),
+        ("b", EndpointState::Paused, DeliveryState::Held, Some(paused), now, None),
+        ("c", EndpointState::Disabled, DeliveryState::Skipped, Some(disabled), None, now),
     ] {
         let delivery = single(driver, &tenant, id, state).await;
-        let expected = Delivery { state: expected, due_at, completed_at, ..delivery.clone() };
+        let expected = Delivery { state: expected, reason, due_at, completed_at, ..delivery.clone() };
         assert_eq!(nameless(&delivery), nameless(&expected));
     }
     assert_eq!(driver.lease_only().await.event.id.as_str(), "a");

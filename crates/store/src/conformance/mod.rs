@@ -16,26 +16,38 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod about;
+mod cancelling;
 mod catalogue;
 mod closing;
+mod delayed;
 mod driver;
+mod health;
 mod intake;
 pub mod invariants;
 mod leasing;
+mod manual;
+mod notices;
+mod ordered;
 mod ownership;
 mod paging;
 mod parking;
 mod recovery;
 mod retention;
 mod samples;
+mod sending;
 mod settling;
 mod shown;
 mod suite;
+mod throttles;
+mod turns;
 mod views;
 mod waking;
 
 pub use driver::{Driver, TTL};
-pub use samples::{START, attempt, failed, nameless, replied, sample_endpoint, sample_event};
+pub use samples::{
+    START, attempt, disable, failed, fares, nameless, park, replied, sample_endpoint, sample_event,
+    sample_request,
+};
 pub use shown::Shown;
 #[doc(hidden)]
 pub use suite::cases;

@@ -1,15 +1,11 @@
 use std::{fmt::Debug, time::Duration};
 
-use super::{Driver, TTL};
-use crate::{Epoch, LeaseRequest, Partition, Result, StoreError};
+use super::{Driver, TTL, sample_request};
+use crate::{Epoch, Partition, Result, StoreError};
 
 #[track_caller]
 fn is_fenced<T: Debug>(result: Result<T>) {
     assert!(matches!(result, Err(StoreError::NotOwner)), "{result:?}");
-}
-
-fn request(driver: &Driver, (partition, epoch): (Partition, Epoch)) -> LeaseRequest {
-    LeaseRequest { partition, epoch, now: driver.now(), limit: 10, per_endpoint: 10, lease_for: TTL }
 }
 
 async fn claim(driver: &Driver, partition: Partition, owner: &str) -> Option<Epoch> {
@@ -19,7 +15,7 @@ async fn claim(driver: &Driver, partition: Partition, owner: &str) -> Option<Epo
 /// Nothing that an owner does works with an epoch that is not the partition's.
 async fn check_fenced(driver: &Driver, hold: (Partition, Epoch)) {
     let (store, (partition, epoch)) = (driver.store(), hold);
-    is_fenced(store.lease(request(driver, hold)).await);
+    is_fenced(store.lease(sample_request(hold, driver.now())).await);
     is_fenced(store.renew(partition, epoch, driver.now(), TTL).await);
     is_fenced(store.recover(partition, epoch, driver.now()).await);
 }
@@ -27,7 +23,7 @@ async fn check_fenced(driver: &Driver, hold: (Partition, Epoch)) {
 /// Everything that an owner does works.
 async fn check_owned(driver: &Driver, hold: (Partition, Epoch)) {
     let (store, (partition, epoch)) = (driver.store(), hold);
-    store.lease(request(driver, hold)).await.unwrap();
+    store.lease(sample_request(hold, driver.now())).await.unwrap();
     store.recover(partition, epoch, driver.now()).await.unwrap();
     store.renew(partition, epoch, driver.now(), TTL).await.unwrap();
 }

@@ -1,6 +1,6 @@
-use posthaste_model::{DeliveryState, EndpointEffect, EndpointState, Next};
+use posthaste_model::{DeliveryState, EndpointState, Next};
 
-use super::{Driver, replied};
+use super::{Driver, park, replied};
 
 pub(super) async fn a_parked_endpoint_waits_for_its_time(driver: &mut Driver) {
     let tenant = driver.tenant("acme").await;
@@ -31,12 +31,12 @@ pub(super) async fn a_shorter_pause_does_not_shorten_a_longer(driver: &mut Drive
     driver.store().park(&endpoint.tenant, endpoint.id, until).await.unwrap();
     driver.store().park(&endpoint.tenant, endpoint.id, shorter).await.unwrap();
     let retry = Next::Retry { at };
-    driver.settle_with(&leases[0], replied(429), retry, EndpointEffect::Park { until: shorter }).await;
+    driver.settle_with(&leases[0], replied(429), retry, park(shorter)).await;
     assert_eq!(driver.reread(&endpoint).await.parked_until, Some(until));
     driver.pass(19);
     assert!(driver.lease().await.is_empty());
     let longer = driver.secs(10);
-    driver.settle_with(&leases[1], replied(429), retry, EndpointEffect::Park { until: longer }).await;
+    driver.settle_with(&leases[1], replied(429), retry, park(longer)).await;
     driver.pass(9);
     assert!(driver.lease().await.is_empty());
     driver.pass(1);
@@ -50,7 +50,7 @@ pub(super) async fn a_pause_may_come_with_a_settlement(driver: &mut Driver) {
     driver.accept(&tenant, "b", &[&endpoint]).await;
     let lease = driver.lease_up_to(1, 1).await.remove(0);
     let until = driver.secs(120);
-    driver.settle_with(&lease, replied(200), Next::Delivered, EndpointEffect::Park { until }).await;
+    driver.settle_with(&lease, replied(200), Next::Delivered, park(until)).await;
     assert_eq!(driver.show(&lease).await.state, DeliveryState::Delivered);
     assert_eq!(driver.reread(&endpoint).await.parked_until, Some(until));
     driver.crash().await;
@@ -95,7 +95,7 @@ pub(super) async fn a_parked_endpoint_is_leased_as_it_is_shown(driver: &mut Driv
     driver.accept(&tenant, "a", &[&endpoint]).await;
     let lease = driver.lease_only().await;
     let (at, until) = (driver.now(), driver.secs(10));
-    driver.settle_with(&lease, replied(429), Next::Retry { at }, EndpointEffect::Park { until }).await;
+    driver.settle_with(&lease, replied(429), Next::Retry { at }, park(until)).await;
     driver.pass(10);
     let shown = driver.reread(&endpoint).await;
     assert_eq!(shown.parked_until, Some(until));

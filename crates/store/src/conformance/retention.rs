@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use posthaste_model::{DeliveryState, Endpoint, EndpointState, Next, TenantId, Timestamp};
+use posthaste_model::{DeliveryState, Endpoint, EndpointState, EventOptions, Next, Period, TenantId};
 
 use super::{Driver, catalogue::is_missing, replied};
 use crate::{Cursor, Lease, Missing, NewEvent, Retain, Settled, StoreError};
@@ -8,26 +8,9 @@ use crate::{Cursor, Lease, Missing, NewEvent, Retain, Settled, StoreError};
 /// What was delivered is kept for 10 s, what failed for 20 s.
 const RETAIN: Retain = Retain { delivered: Duration::from_secs(10), failed: Duration::from_secs(20) };
 
-/// Prunes everything in pages of `limit`; answers with how many events were removed.
-async fn prune_in(driver: &Driver, now: Timestamp, limit: u32) -> u32 {
-    let mut removed = 0;
-    for &(partition, _) in driver.epochs() {
-        let mut from = None;
-        loop {
-            let pruned = driver.store().prune(partition, RETAIN, now, from, limit).await.unwrap();
-            assert!(pruned.removed <= limit, "{pruned:?}");
-            removed += pruned.removed;
-            from = pruned.next;
-            if from.is_none() {
-                break;
-            }
-        }
-    }
-    removed
-}
-
-async fn prune(driver: &Driver) -> u32 {
-    prune_in(driver, driver.now(), 100).await
+/// Prunes everything that is over now; answers with how many events were removed.
+async fn prune(driver: &mut Driver) -> u32 {
+    driver.prune(RETAIN, driver.now(), 100).await
 }
 
 /// The ids of a tenant's events, newest first.
@@ -104,6 +87,64 @@ pub(super) async fn one_failure_keeps_an_event_longer(driver: &mut Driver) {
     assert_eq!(prune(driver).await, 1);
 }
 
+pub(super) async fn an_events_own_period_counts_instead(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    for (event, secs) in [("short", 5), ("none", 0), ("long", 30)] {
+        let own = EventOptions { retention: Some(Period::from_secs(secs)), ..EventOptions::default() };
+        let id = |what: &str| format!("{event}-{what}");
+        for what in ["delivered", "failed"] {
+            driver.accept_with(&tenant, &id(what), &[&endpoint], own.clone()).await;
+        }
+        driver.accept_with(&tenant, &id("unmatched"), &[], own).await;
+        let leases = driver.lease().await;
+        driver.settle(&leases[0], replied(200), Next::Delivered).await;
+        driver.settle(&leases[1], replied(500), Next::Exhausted).await;
+    }
+    for (secs, removed) in [(0, 0), (1, 3), (4, 0), (1, 3), (15, 0), (9, 0), (1, 3)] {
+        driver.pass(secs);
+        assert_eq!(prune(driver).await, removed, "{secs} s later");
+    }
+    assert_eq!(events(driver, &tenant).await, [""; 0]);
+}
+
+pub(super) async fn what_is_sent_again_keeps_its_event(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let (endpoint, other) = (driver.endpoint(&tenant).await, driver.endpoint(&tenant).await);
+    settled(driver, "evt", &endpoint, 200, Next::Delivered).await;
+    driver.pass(10);
+    driver.send("evt", &other).await.unwrap();
+    driver.pass(60);
+    assert_eq!(prune(driver).await, 0);
+    let lease = driver.lease_only().await;
+    driver.settle(&lease, replied(200), Next::Delivered).await;
+    driver.pass(10);
+    assert_eq!(prune(driver).await, 0, "its period begins anew");
+    driver.pass(1);
+    assert_eq!(prune(driver).await, 1);
+}
+
+pub(super) async fn what_was_given_up_or_delivered_by_hand_is_over(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    driver.accept(&tenant, "cancelled", &[&endpoint]).await;
+    let cancelled = driver.delivery_of(&tenant, "cancelled").await;
+    driver.cancel(&cancelled).await.unwrap();
+    let exhausted = settled(driver, "by_hand", &endpoint, 500, Next::Exhausted).await;
+    let exhausted = driver.show(&exhausted).await;
+    driver.pass(5);
+    driver.ask(&exhausted, false).await.unwrap();
+    let lease = driver.lease_only().await;
+    driver.settle(&lease, replied(200), Next::Delivered).await;
+    driver.pass(10);
+    assert_eq!(prune(driver).await, 0);
+    driver.pass(1);
+    assert_eq!(prune(driver).await, 1);
+    assert_eq!(events(driver, &tenant).await, ["cancelled"]);
+    driver.pass(5);
+    assert_eq!(prune(driver).await, 1);
+}
+
 pub(super) async fn an_unmatched_event_is_over_when_accepted(driver: &mut Driver) {
     let tenant = driver.tenant("acme").await;
     driver.accept(&tenant, "evt", &[]).await;
@@ -123,7 +164,7 @@ pub(super) async fn a_cursor_goes_on(driver: &mut Driver) {
     }
     driver.pass(11);
     driver.accept(&tenant, "young", &[]).await;
-    assert_eq!(prune_in(driver, driver.now(), 2).await, 4 + 7);
+    assert_eq!(driver.prune(RETAIN, driver.now(), 2).await, 4 + 7);
     assert_eq!(events(driver, &tenant).await, ["young", "evt-6", "evt-3", "evt-0"]);
     assert_eq!(events(driver, &other).await, [""; 0]);
 }
@@ -158,7 +199,7 @@ pub(super) async fn a_removed_delivery_lends_its_id_to_no_other(driver: &mut Dri
     let endpoint = driver.endpoint(&tenant).await;
     let old = settled(driver, "evt", &endpoint, 200, Next::Delivered).await;
     // In the same millisecond as far as the store is told.
-    assert_eq!(prune_in(driver, driver.secs(11), 100).await, 1);
+    assert_eq!(driver.prune(RETAIN, driver.secs(11), 100).await, 1);
     driver.accept(&tenant, "evt", &[&endpoint]).await;
     let new = driver.lease_only().await;
     assert_ne!(new.delivery, old.delivery);
@@ -168,7 +209,7 @@ pub(super) async fn a_removed_delivery_lends_its_id_to_no_other(driver: &mut Dri
     driver.settle(&new, replied(200), Next::Delivered).await;
     // Nor after a crash.
     let event = (*new.event).clone();
-    assert_eq!(prune_in(driver, driver.secs(11), 100).await, 1);
+    assert_eq!(driver.prune(RETAIN, driver.secs(11), 100).await, 1);
     driver.crash().await;
     driver.accept_all(&tenant, vec![NewEvent { event, endpoints: vec![endpoint.id] }]).await.unwrap();
     let newest = driver.lease_only().await;

@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use posthaste_model::{
-    Attempt, AttemptId, Delivery, DeliveryId, Endpoint, EndpointId, EndpointSecret, EndpointState,
-    ErrorClass, Event, Outcome, Payload, Reply, Sealed, TenantId, Timestamp, Timings, Topic, TopicPattern,
+    Attempt, AttemptId, Delivery, DeliveryId, Endpoint, EndpointEffects, EndpointId, EndpointSecret,
+    EndpointState, ErrorClass, Event, EventOptions, Health, HealthEffect, Outcome, Payload, Reply, Sealed,
+    TenantId, Timestamp, Timings, Topic, TopicPattern,
 };
+
+use super::TTL;
+use crate::{Epoch, LeaseRequest, Partition};
 
 /// When the tests' time begins, in Unix milliseconds.
 pub const START: i64 = 1_700_000_000_000;
@@ -22,9 +26,13 @@ pub fn sample_endpoint(tenant: &TenantId, number: u64, now: Timestamp) -> Endpoi
         metadata: BTreeMap::new(),
         timeout: None,
         retry: None,
+        max_in_flight: None,
+        rate_limit: None,
+        ordered: false,
         state: EndpointState::Enabled,
         state_reason: None,
         parked_until: None,
+        health: Health::default(),
         secrets: vec![EndpointSecret { sealed: Sealed(Bytes::from_static(b"sealed")), expires_at: None }],
         version: 1,
         created_at: now,
@@ -40,6 +48,23 @@ pub fn sample_event(tenant: &TenantId, id: &str, now: Timestamp) -> Event {
         topic: "order.paid".parse().expect("a topic"),
         payload: Payload::Data(Bytes::from_static(br#"{"total": 1.50}"#)),
         accepted_at: now,
+        options: EventOptions::default(),
+    }
+}
+
+/// Asks for everything that is due in a partition.
+pub fn sample_request((partition, epoch): (Partition, Epoch), now: Timestamp) -> LeaseRequest {
+    LeaseRequest {
+        partition,
+        epoch,
+        now,
+        limit: 1_000,
+        manual: 1_000,
+        per_endpoint: 1_000,
+        per_tenant: 1_000,
+        rooms: Vec::new(),
+        throttles: Vec::new(),
+        lease_for: TTL,
     }
 }
 
@@ -60,6 +85,7 @@ pub fn attempt(number: u64, started_at: Timestamp, outcome: Outcome) -> Attempt 
     Attempt {
         id: AttemptId::mint(started_at, random(number)),
         number: 1,
+        manual: false,
         started_at,
         timings: Timings {
             queued: Duration::from_micros(1_500),
@@ -78,6 +104,21 @@ pub fn replied(status: u16) -> Outcome {
 /// No reply.
 pub fn failed(class: ErrorClass) -> Outcome {
     Outcome::Failed { class, detail: format!("it was {}", class.as_str()) }
+}
+
+/// A pause that the endpoint asked for.
+pub fn park(until: Timestamp) -> EndpointEffects {
+    EndpointEffects { park_until: Some(until), ..EndpointEffects::default() }
+}
+
+/// The endpoint wants nothing any more.
+pub fn disable(reason: &str) -> EndpointEffects {
+    EndpointEffects { disable: Some(reason.into()), ..EndpointEffects::default() }
+}
+
+/// What is noted of the endpoint's health.
+pub fn fares(effect: HealthEffect) -> EndpointEffects {
+    EndpointEffects { health: Some(effect), ..EndpointEffects::default() }
 }
 
 /// A delivery without its id, which every store composes in its own way.

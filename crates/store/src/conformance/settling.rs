@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posthaste_model::{
-    Attempt, Decision, Delivery, DeliveryId, DeliveryState, ErrorClass, Next, Outcome, Reply, Timings,
+    Attempt, Decision, Delivery, DeliveryId, DeliveryReason, DeliveryState, ErrorClass, Next, Outcome, Reply,
+    Timings,
 };
 
 use super::{Driver, TTL, failed, replied};
@@ -41,6 +42,7 @@ pub(super) async fn every_decision_leads_to_its_state(driver: &mut Driver) {
         let waits = state == DeliveryState::Scheduled;
         let expected = Delivery {
             state,
+            reason: (state == DeliveryState::Skipped).then_some(DeliveryReason::EndpointDisabled),
             attempts: 1,
             failures,
             due_at: waits.then_some(at),
@@ -136,7 +138,7 @@ pub(super) async fn settling_again_changes_nothing(driver: &mut Driver) {
     driver.pass(1);
     for next in [settlement.decision.next, Next::Delivered, Next::Exhausted] {
         let again = Settlement {
-            decision: Decision { next, endpoint: None },
+            decision: Decision { next, ..settlement.decision.clone() },
             now: driver.now(),
             ..settlement.clone()
         };

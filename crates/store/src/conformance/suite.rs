@@ -76,6 +76,8 @@ suite! {$
         an_event_goes_to_each_endpoint,
         an_event_that_matched_nobody_is_kept,
         a_payload_comes_back_byte_for_byte,
+        what_a_publisher_asked_for_comes_back,
+        what_is_asked_for_does_not_tell_events_apart,
         a_repetition_is_answered_as_the_first_time,
         other_content_under_a_known_id_is_a_conflict,
         a_conflict_refuses_its_whole_batch,
@@ -96,6 +98,44 @@ suite! {$
         next_due_is_when_there_is_more,
         nothing_due_is_left_behind,
     }
+    delayed {
+        an_event_waits_for_its_time,
+        a_time_that_has_passed_is_at_once,
+        deliveries_come_in_the_order_of_their_times,
+        what_waits_for_its_time_at_a_closed_endpoint,
+    }
+    turns {
+        each_endpoint_has_one_turn_in_a_call,
+        a_turn_gives_no_more_than_the_endpoints_own_limits,
+        new_limits_count_in_the_next_turn,
+        a_tenant_gets_its_part_while_others_wait,
+        a_tenant_that_is_alone_gets_all,
+        a_tenant_gets_no_more_than_its_room,
+        who_got_less_for_its_tenant_goes_behind_the_others,
+        every_endpoint_of_a_crowded_tenant_has_its_turn,
+    }
+    throttles {
+        a_throttled_endpoint_gets_no_turn_before_its_time,
+        a_throttle_bounds_what_a_call_gives,
+        a_throttle_counts_until_another_is_given,
+        a_newer_owners_recovery_lifts_throttles,
+        a_throttle_for_no_endpoint_is_nothing,
+        a_throttle_and_a_pause_are_both_kept,
+        a_change_of_the_endpoint_lifts_its_throttle,
+    }
+    ordered {
+        an_ordered_endpoint_gets_one_lease_at_a_time,
+        what_is_tried_again_keeps_its_place,
+        what_is_given_back_keeps_its_place,
+        clocks_that_differ_a_little_keep_the_order,
+        the_place_of_what_is_to_be_delivered_later_is_its_time,
+        whatever_ends_the_first_lets_the_next_go,
+        each_ordered_endpoint_has_its_own_order,
+        an_ordered_endpoint_is_resumed_in_its_order,
+        an_endpoint_may_become_ordered_and_cease_to_be,
+        manual_attempts_go_beside_the_order,
+        what_is_sent_once_more_stands_where_its_event_does,
+    }
     parking {
         a_parked_endpoint_waits_for_its_time,
         a_shorter_pause_does_not_shorten_a_longer,
@@ -114,6 +154,64 @@ suite! {$
         a_stale_lease_writes_its_attempt_and_no_state,
         a_late_attempt_does_not_disturb_the_live_lease,
         what_was_never_leased_is_not_settled,
+    }
+    manual {
+        a_manual_attempt_is_leased_at_once,
+        a_manual_attempt_that_failed_changes_nothing_else,
+        a_manual_attempt_that_was_not_made_changes_nothing,
+        a_success_delivers_whatever_the_state_was,
+        asking_twice_is_two_attempts,
+        manual_attempts_come_first_and_are_bounded,
+        neither_pause_nor_throttle_holds_a_manual_attempt_up,
+        a_closed_endpoint_is_attempted_only_by_force,
+        what_was_asked_for_is_forgotten_where_the_endpoint_closes,
+        what_was_asked_for_is_forgotten_where_all_is_gone,
+        nothing_can_be_asked_for_what_is_not_there,
+        what_was_asked_for_survives_a_crash,
+        an_interrupted_manual_attempt_is_recorded_and_not_made_again,
+        a_manual_lease_lives_as_long_as_any_other,
+        manual_and_automatic_leases_are_given_back_together,
+        a_manual_attempt_does_to_its_endpoint_what_any_does,
+        a_manual_attempt_of_what_was_removed_is_nothing,
+    }
+    cancelling {
+        what_waits_can_be_given_up,
+        the_lease_of_what_is_given_up_ends,
+        what_is_given_up_is_not_given_back,
+        what_is_over_cannot_be_given_up,
+        what_is_not_there_cannot_be_given_up,
+        giving_up_is_no_change_of_the_endpoint,
+    }
+    sending {
+        an_event_is_sent_to_one_more_endpoint,
+        what_was_sent_stands_with_its_event,
+        an_event_is_sent_to_an_endpoint_once,
+        what_is_sent_to_a_closed_endpoint,
+        what_is_not_there_cannot_be_sent,
+        what_is_sent_does_not_wait_for_its_events_time,
+    }
+    health {
+        failures_are_counted_from_the_first_on,
+        failures_of_one_call_add_up,
+        a_success_ends_what_was_noted,
+        what_says_nothing_of_it_leaves_health,
+        warnings_only_grow,
+        a_lease_shows_the_health_of_its_endpoint,
+        a_stale_settlement_counts_nothing,
+        a_new_url_or_state_makes_an_endpoint_well,
+        what_is_noted_of_its_health_is_no_change_of_an_endpoint,
+        a_deleted_endpoint_has_no_health,
+        what_an_attempt_says_of_a_changed_endpoint_is_old,
+    }
+    notices {
+        everything_that_operators_are_to_be_told,
+        a_settlement_may_leave_several_notices,
+        nothing_is_told_twice,
+        what_is_no_news_leaves_no_notice,
+        an_operators_change_ends_what_was_told,
+        a_settlement_that_is_repeated_leaves_no_second_notice,
+        notices_are_read_until_they_are_forgotten,
+        every_partition_has_its_own_notices,
     }
     closing {
         disabling_skips_what_is_open,
@@ -157,11 +255,16 @@ suite! {$
     }
     waking {
         whatever_makes_deliveries_due_wakes,
+        whatever_is_done_by_hand_wakes,
+        the_end_of_one_wakes_for_the_next_in_order,
     }
     retention {
         what_is_over_is_removed,
         what_is_open_is_kept,
         one_failure_keeps_an_event_longer,
+        an_events_own_period_counts_instead,
+        what_is_sent_again_keeps_its_event,
+        what_was_given_up_or_delivered_by_hand_is_over,
         an_unmatched_event_is_over_when_accepted,
         a_cursor_goes_on,
         a_strange_cursor_is_refused,

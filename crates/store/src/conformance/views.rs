@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
-use posthaste_model::{EndpointEffect, EndpointState, Next, Topic};
+use posthaste_model::{EndpointState, Next, Topic};
 
-use super::{Driver, replied, sample_event, samples};
+use super::{Driver, disable, park, replied, sample_event, samples};
 use crate::{Accepted, NewEvent, Result, StoreError, TenantView};
 
 pub(super) async fn a_view_shows_endpoints_and_topics(driver: &mut Driver) {
@@ -80,7 +80,7 @@ pub(super) async fn every_change_of_the_catalogue_makes_views_stale(driver: &mut
             PauseEndpoint => drop(driver.turn(&one, EndpointState::Paused).await),
             DeleteEndpoint => driver.delete(&one).await,
             Gone => {
-                let disable = EndpointEffect::Disable { reason: "gone".into() };
+                let disable = disable("gone");
                 driver.settle_with(&lease, replied(410), Next::Skipped, disable).await;
             }
             PutTopic => drop(driver.store().put_topic(topic.clone()).await.unwrap()),
@@ -107,7 +107,7 @@ pub(super) async fn what_is_no_change_of_it_leaves_views_fresh(driver: &mut Driv
     driver.accept(&tenant, "evt", &[&endpoint]).await;
     let lease = driver.lease_only().await;
     let until = driver.secs(1);
-    driver.settle_with(&lease, replied(200), Next::Delivered, EndpointEffect::Park { until }).await;
+    driver.settle_with(&lease, replied(200), Next::Delivered, park(until)).await;
     driver.store().park(&endpoint.tenant, endpoint.id, driver.secs(60)).await.unwrap();
     let other = driver.tenant("other").await;
     driver.endpoint(&other).await;

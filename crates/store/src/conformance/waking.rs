@@ -61,3 +61,59 @@ pub(super) async fn whatever_makes_deliveries_due_wakes(driver: &mut Driver) {
     woken(driver).await;
     assert_eq!(driver.lease().await.len(), 1);
 }
+
+pub(super) async fn whatever_is_done_by_hand_wakes(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    driver.accept(&tenant, "evt", &[]).await;
+    quiet(driver.store(), driver).await;
+
+    driver.send("evt", &endpoint).await.unwrap();
+    woken(driver).await;
+
+    let lease = driver.lease_only().await;
+    let delivery = driver.show(&lease).await;
+    quiet(driver.store(), driver).await;
+    driver.ask(&delivery, false).await.unwrap();
+    woken(driver).await;
+    assert!(driver.lease_only().await.manual);
+}
+
+/// The next of an ordered endpoint is due when the one before it is over, however it ended.
+pub(super) async fn the_end_of_one_wakes_for_the_next_in_order(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint_with(&tenant, |endpoint| endpoint.ordered = true).await;
+    for event in ["delivered", "exhausted", "cancelled", "by_hand", "waits", "last"] {
+        driver.accept(&tenant, event, &[&endpoint]).await;
+    }
+    for (event, next) in [("delivered", Next::Delivered), ("exhausted", Next::Exhausted)] {
+        let lease = driver.lease_only().await;
+        assert_eq!(lease.event.id.as_str(), event);
+        quiet(driver.store(), driver).await;
+        driver.settle(&lease, replied(if next == Next::Delivered { 200 } else { 500 }), next).await;
+        woken(driver).await;
+    }
+    let lease = driver.lease_only().await;
+    let delivery = driver.show(&lease).await;
+    quiet(driver.store(), driver).await;
+    driver.cancel(&delivery).await.unwrap();
+    woken(driver).await;
+
+    let lease = driver.lease_only().await;
+    let delivery = driver.show(&lease).await;
+    driver.ask(&delivery, false).await.unwrap();
+    let manual = driver.lease_only().await;
+    quiet(driver.store(), driver).await;
+    driver.settle(&manual, replied(200), Next::Delivered).await;
+    woken(driver).await;
+
+    let lease = driver.lease_only().await;
+    let at = driver.secs(600);
+    driver.settle(&lease, replied(500), Next::Retry { at }).await;
+    let waits = driver.show(&lease).await;
+    assert!(driver.lease().await.is_empty());
+    quiet(driver.store(), driver).await;
+    driver.cancel(&waits).await.unwrap();
+    woken(driver).await;
+    assert_eq!(driver.lease_only().await.event.id.as_str(), "last");
+}

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use posthaste_model::{Endpoint, EndpointId, Tenant, TenantId, Timestamp, Topic, TopicName};
+use posthaste_model::{Endpoint, EndpointId, Health, Tenant, TenantId, Timestamp, Topic, TopicName};
 use posthaste_store::{Catalogue, Cursor, Missing, Page, Paged, Put, Result, StoreError};
 
 use super::{
@@ -26,7 +26,7 @@ impl Catalogue for MemoryStore {
     }
 
     async fn tenants(&self, wanted: Page) -> Result<Paged<Tenant>> {
-        page(self.tables().tenants.iter().map(|(number, row)| (*number, row.tenant.clone())), &wanted)
+        page(self.tables().tenants.iter().map(|(number, row)| ((*number, 0), row.tenant.clone())), &wanted)
     }
 
     async fn delete_tenant(&self, id: &TenantId, now: Timestamp) -> Result<()> {
@@ -76,7 +76,7 @@ impl Catalogue for MemoryStore {
         tables.tenant(&endpoint.tenant)?;
         tables.touch(&endpoint.tenant);
         let number = tables.number();
-        tables.endpoints.insert(number, EndpointRow { endpoint, last_turn: None });
+        tables.endpoints.insert(number, EndpointRow { endpoint, last_turn: None, throttle: None });
         Ok(())
     }
 
@@ -88,7 +88,7 @@ impl Catalogue for MemoryStore {
         let tables = self.tables();
         tables.tenant(tenant)?;
         let own = tables.endpoints.iter().filter(|(_, row)| row.endpoint.tenant == *tenant);
-        page(own.map(|(number, row)| (*number, row.endpoint.clone())), &wanted)
+        page(own.map(|(number, row)| ((*number, 0), row.endpoint.clone())), &wanted)
     }
 
     async fn update_endpoint(&self, new: Endpoint) -> Result<Endpoint> {
@@ -102,10 +102,14 @@ impl Catalogue for MemoryStore {
             version: new.version + 1,
             created_at: before.created_at,
             parked_until: before.parked_until.filter(|_| !fresh_start),
+            health: if fresh_start { Health::default() } else { before.health },
             ..new
         };
         if let Some(stands) = tables.endpoint_mut(now.id) {
             stands.clone_from(&now);
+        }
+        if let Some(row) = tables.endpoints.values_mut().find(|row| row.endpoint.id == now.id) {
+            row.throttle = None;
         }
         tables.follow(now.id, now.updated_at);
         tables.touch(&now.tenant);

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use posthaste_model::{Delivery, DeliveryId, DeliveryState, Event, EventId, TenantId};
+use posthaste_model::{Event, EventId, TenantId, Timestamp};
 use posthaste_store::{Accepted, EventRecord, Intake, NewEvent, Result, StoreError, TenantView, ViewVersion};
 
 use super::{
     MemoryStore,
-    tables::{DeliveryRow, EventRow, Tables},
+    tables::{EventRow, Tables},
 };
 
 #[async_trait]
@@ -45,15 +45,14 @@ fn version(tables: &Tables, tenant: &TenantId) -> Result<ViewVersion> {
     Ok(ViewVersion { tenant, topics: tables.topics_version })
 }
 
-fn known<'a>(tables: &'a Tables, tenant: u64, id: &EventId) -> Option<&'a EventRecord> {
-    let mut own = tables.events.values().filter(|row| row.tenant == tenant).map(|row| &row.record);
-    own.find(|record| record.event.id == *id)
+fn known<'a>(tables: &'a Tables, tenant: u64, id: &EventId) -> Option<&'a EventRow> {
+    tables.events.values().find(|row| row.tenant == tenant && row.record.event.id == *id)
 }
 
 /// Whether every event of a batch can be accepted.
 fn check(tables: &Tables, tenant: u64, events: &[NewEvent]) -> Result<()> {
     for (n, NewEvent { event, endpoints }) in events.iter().enumerate() {
-        let before = known(tables, tenant, &event.id).map(|record| &record.event);
+        let before = known(tables, tenant, &event.id).map(|row| &row.record.event);
         let earlier = events[..n].iter().map(|new| &new.event).filter(|earlier| earlier.id == event.id);
         if before.into_iter().chain(earlier).any(|other| !same(other, event)) {
             return Err(StoreError::EventConflict { event: event.id.clone() });
@@ -71,35 +70,27 @@ fn same(one: &Event, other: &Event) -> bool {
 
 fn accept(tables: &mut Tables, tenant: u64, NewEvent { event, endpoints }: NewEvent) -> Accepted {
     if let Some(before) = known(tables, tenant, &event.id) {
-        return Accepted { id: event.id, deliveries: before.deliveries, duplicate: true };
+        return Accepted { id: event.id.clone(), deliveries: before.matched, duplicate: true };
     }
-    let event_number = tables.number();
-    for endpoint in &endpoints {
-        let number = tables.number();
-        let mut random = [0; 10];
-        random[2..].copy_from_slice(&number.to_be_bytes());
-        let delivery = Delivery {
-            id: DeliveryId::mint(event.accepted_at, random),
-            tenant: event.tenant.clone(),
-            event: event.id.clone(),
-            topic: event.topic.clone(),
-            endpoint: *endpoint,
-            state: DeliveryState::Scheduled,
-            attempts: 0,
-            failures: 0,
-            due_at: None,
-            last_status: None,
-            last_error: None,
-            created_at: event.accepted_at,
-            completed_at: None,
-        };
-        let mut row =
-            DeliveryRow { tenant, event: event_number, delivery, attempts: Vec::new(), lease: None };
-        row.place(tables.waiting_state(*endpoint), event.accepted_at, event.accepted_at);
-        tables.deliveries.insert(number, row);
+    let matched = endpoints.len() as u32;
+    let accepted = Accepted { id: event.id.clone(), deliveries: matched, duplicate: false };
+    let (due_at, accepted_at, place) = (event.due_at(), event.accepted_at, place(tables, tenant, &event));
+    let number = tables.number();
+    let record = EventRecord { event, deliveries: 0 };
+    tables.events.insert(number, EventRow { tenant, record, matched, place });
+    for endpoint in endpoints {
+        tables.deliver(number, endpoint, due_at, accepted_at);
     }
-    let accepted = Accepted { id: event.id.clone(), deliveries: endpoints.len() as u32, duplicate: false };
-    let record = EventRecord { event, deliveries: accepted.deliveries };
-    tables.events.insert(event_number, EventRow { tenant, record });
     accepted
+}
+
+/// The place of an event that is accepted now: its time if it has one, and else behind all that were accepted before,
+/// whatever the clocks of those who accepted them said.
+fn place(tables: &Tables, tenant: u64, event: &Event) -> Timestamp {
+    if event.options.deliver_at.is_some() {
+        return event.due_at();
+    }
+    let own = tables.events.values().filter(|row| row.tenant == tenant);
+    let at_once = own.filter(|row| row.record.event.options.deliver_at.is_none());
+    at_once.map(|row| row.place).max().map_or(event.accepted_at, |last| last.max(event.accepted_at))
 }

@@ -6,8 +6,13 @@
 mod catalogue;
 mod deliveries;
 mod intake;
+mod leasing;
+mod notices;
 mod queries;
+mod recovery;
+mod repairs;
 mod retention;
+mod settling;
 mod tables;
 
 use std::{

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use posthaste_model::{Attempt, Delivery, DeliveryId, EventId, TenantId};
 use posthaste_store::{DeliveryFilter, EventRecord, Missing, Page, Paged, Queries, Result, StoreError};
@@ -20,7 +22,7 @@ impl Queries for MemoryStore {
         let tables = self.tables();
         let number = tables.tenant(tenant)?;
         let own = tables.events.iter().filter(|(_, row)| row.tenant == number);
-        page(own.map(|(number, row)| (*number, row.record.clone())), &wanted)
+        page(own.map(|(number, row)| ((*number, 0), row.record.clone())), &wanted)
     }
 
     async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Delivery> {
@@ -37,7 +39,10 @@ impl Queries for MemoryStore {
         let number = tables.tenant(tenant)?;
         let own = tables.deliveries.iter().filter(|(_, row)| row.tenant == number);
         let meets = own.filter(|(_, row)| filter.admits(&row.delivery));
-        page(meets.map(|(number, row)| (*number, row.delivery.clone())), &wanted)
+        // A delivery that was made later than its event stands with the others of it.
+        let rows: BTreeMap<_, _> =
+            meets.map(|(number, row)| ((row.event, *number), row.delivery.clone())).collect();
+        page(rows.into_iter(), &wanted)
     }
 
     async fn attempts(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Vec<Attempt>> {

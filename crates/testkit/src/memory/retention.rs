@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use posthaste_model::{DeliveryState, Timestamp};
+use posthaste_model::{DeliveryState, Event, Period, Timestamp};
 use posthaste_store::{Cursor, Partition, Pruned, Result, Retain, Retention};
 
 use super::{
@@ -33,7 +33,8 @@ impl Retention for MemoryStore {
 }
 
 fn is_over(tables: &Tables, event: u64, retain: Retain, now: Timestamp) -> bool {
-    let mut ended = tables.events[&event].record.event.accepted_at;
+    let Event { accepted_at, options, .. } = &tables.events[&event].record.event;
+    let mut ended = *accepted_at;
     let mut period = retain.delivered;
     for row in tables.deliveries.values().filter(|row| row.event == event) {
         let Some(completed_at) = row.delivery.completed_at else { return false };
@@ -42,5 +43,5 @@ fn is_over(tables: &Tables, event: u64, retain: Retain, now: Timestamp) -> bool 
             period = retain.failed;
         }
     }
-    later(ended, period) < now
+    later(ended, options.retention.map_or(period, |Period(own)| own)) < now
 }

@@ -1,11 +1,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use posthaste_model::{
-    Attempt, Delivery, DeliveryState, Endpoint, EndpointId, EndpointState, Tenant, TenantId, Timestamp,
-    Topic, TopicName,
+    Attempt, Delivery, DeliveryId, DeliveryReason, DeliveryState, Endpoint, EndpointId, EndpointState, Event,
+    Tenant, TenantId, Timestamp, Topic, TopicName,
 };
 use posthaste_store::{
-    Cursor, Epoch, EventRecord, KeyId, LeaseId, Missing, Page, Paged, Partition, Result, StoreError,
+    Cursor, Epoch, EventRecord, KeyId, LeaseId, Missing, Notice, Page, Paged, Partition, Result, StoreError,
+    Throttle,
 };
 
 /// What is stored. Rows have numbers that grow and are never used again, whatever they are of.
@@ -19,6 +20,9 @@ pub(super) struct Tables {
     pub(super) endpoints: BTreeMap<u64, EndpointRow>,
     pub(super) events: BTreeMap<u64, EventRow>,
     pub(super) deliveries: BTreeMap<u64, DeliveryRow>,
+    /// Manual attempts that were asked for and are not leased yet.
+    pub(super) requests: BTreeMap<u64, RequestRow>,
+    pub(super) notices: Vec<Notice>,
     pub(super) owners: BTreeMap<Partition, Owner>,
     /// Until when what was leased under a released epoch is spared. No two holds have the same epoch.
     pub(super) released: BTreeMap<Epoch, Timestamp>,
@@ -37,12 +41,18 @@ pub(super) struct EndpointRow {
     pub(super) endpoint: Endpoint,
     /// When it last had a turn, and the number of that turn.
     pub(super) last_turn: Option<(Timestamp, u64)>,
+    /// What the owner of its partition said last, under which epoch.
+    pub(super) throttle: Option<(Epoch, Throttle)>,
 }
 
 pub(super) struct EventRow {
     /// The number of its tenant, who may have been deleted.
     pub(super) tenant: u64,
     pub(super) record: EventRecord,
+    /// How many deliveries were made of it when it was accepted.
+    pub(super) matched: u32,
+    /// Where its deliveries stand at an ordered endpoint; of two at the same time the one that was accepted first.
+    pub(super) place: Timestamp,
 }
 
 pub(super) struct DeliveryRow {
@@ -52,6 +62,15 @@ pub(super) struct DeliveryRow {
     pub(super) attempts: Vec<Attempt>,
     /// Set exactly while it is in flight.
     pub(super) lease: Option<LiveLease>,
+    /// Those of its manual attempts, whatever its state.
+    pub(super) manual: Vec<LiveLease>,
+}
+
+pub(super) struct RequestRow {
+    /// The number of the delivery, which may have been removed since.
+    pub(super) delivery: u64,
+    pub(super) force: bool,
+    pub(super) asked_at: Timestamp,
 }
 
 #[derive(Clone, Copy)]
@@ -110,6 +129,44 @@ impl Tables {
         }
     }
 
+    /// Makes a delivery of a stored event.
+    pub(super) fn deliver(
+        &mut self,
+        event: u64,
+        endpoint: EndpointId,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<DeliveryId> {
+        let (number, state) = (self.number(), self.waiting_state(endpoint));
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&number.to_be_bytes());
+        let EventRow { tenant, record, .. } = self.events.get_mut(&event)?;
+        record.deliveries += 1;
+        let Event { id, topic, accepted_at, .. } = &record.event;
+        let delivery = Delivery {
+            id: DeliveryId::mint(*accepted_at, random),
+            tenant: record.event.tenant.clone(),
+            event: id.clone(),
+            topic: topic.clone(),
+            endpoint,
+            state,
+            reason: None,
+            attempts: 0,
+            failures: 0,
+            due_at: None,
+            last_status: None,
+            last_error: None,
+            created_at: *accepted_at,
+            completed_at: None,
+        };
+        let id = delivery.id;
+        let (attempts, manual) = (Vec::new(), Vec::new());
+        let mut row = DeliveryRow { tenant: *tenant, event, delivery, attempts, lease: None, manual };
+        row.place(state, due_at, now);
+        self.deliveries.insert(number, row);
+        Some(id)
+    }
+
     /// Brings what waits at an endpoint into the state that the endpoint gives it.
     pub(super) fn follow(&mut self, endpoint: EndpointId, now: Timestamp) {
         let state = self.waiting_state(endpoint);
@@ -126,6 +183,12 @@ impl DeliveryRow {
     pub(super) fn place(&mut self, state: DeliveryState, due_at: Timestamp, now: Timestamp) {
         self.lease = None;
         self.delivery.state = state;
+        self.delivery.reason = match state {
+            DeliveryState::Held => Some(DeliveryReason::EndpointPaused),
+            DeliveryState::Skipped => Some(DeliveryReason::EndpointDisabled),
+            DeliveryState::Cancelled => Some(DeliveryReason::EndpointDeleted),
+            _ => None,
+        };
         self.delivery.due_at = (!state.is_final()).then_some(due_at);
         self.delivery.completed_at = state.is_final().then_some(now);
     }
@@ -162,14 +225,24 @@ pub(super) fn number(cursor: &Cursor) -> Result<u64> {
     cursor.0.parse().map_err(|_| StoreError::InvalidCursor)
 }
 
-/// A page of numbered rows, newest first.
-pub(super) fn page<T>(rows: impl DoubleEndedIterator<Item = (u64, T)>, page: &Page) -> Result<Paged<T>> {
-    let before = page.after.as_ref().map_or(Ok(u64::MAX), number)?;
-    let mut left = rows.rev().filter(|(number, _)| *number < before).peekable();
+/// A page of rows with keys that tell their order, newest first.
+pub(super) fn page<T>(
+    rows: impl DoubleEndedIterator<Item = ((u64, u64), T)>,
+    page: &Page,
+) -> Result<Paged<T>> {
+    let before = page.after.as_ref().map_or(Ok((u64::MAX, u64::MAX)), key)?;
+    let mut left = rows.rev().filter(|(key, _)| *key < before).peekable();
     let (mut rows, mut last) = (Vec::new(), None);
-    for (number, row) in left.by_ref().take(page.limit as usize) {
+    for ((first, second), row) in left.by_ref().take(page.limit as usize) {
         rows.push(row);
-        last = Some(Cursor(number.to_string()));
+        last = Some(Cursor(format!("{first}.{second}")));
     }
     Ok(Paged { rows, next: last.filter(|_| left.peek().is_some()) })
+}
+
+/// The key that a cursor of a page names.
+fn key(cursor: &Cursor) -> Result<(u64, u64)> {
+    let (first, second) = cursor.0.split_once('.').ok_or(StoreError::InvalidCursor)?;
+    let parse = |number: &str| number.parse().map_err(|_| StoreError::InvalidCursor);
+    Ok((parse(first)?, parse(second)?))
 }

@@ -14,11 +14,13 @@
 // A test that is compiled as a library.
 #![allow(clippy::expect_used)]
 
+mod draw;
 mod op;
 mod side;
 mod sight;
 
-pub use op::{Op, ops};
+pub use draw::ops;
+pub use op::Op;
 
 use posthaste_store::conformance::Fixture;
 use proptest::test_runner::Config;

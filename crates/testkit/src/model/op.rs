@@ -1,5 +1,4 @@
-use posthaste_model::EndpointState;
-use proptest::{collection::vec, prelude::*};
+use posthaste_model::{EndpointState, HealthEffect, RateLimit};
 
 /// Something that is done to a store. Numbers name one of what there is, counted round.
 #[derive(Debug, Clone)]
@@ -37,6 +36,8 @@ pub enum Op {
         tenant: u8,
         /// Its state.
         state: EndpointState,
+        /// How it wants its deliveries.
+        wants: Wants,
     },
     /// An endpoint is changed.
     ChangeEndpoint {
@@ -68,17 +69,41 @@ pub enum Op {
         /// The events.
         events: Vec<Publication>,
     },
-    /// Everything that is due is leased.
+    /// What is due is leased.
     Lease {
         /// By the holder of which claim, counted back from the last.
         claim: u8,
-        /// How many in a turn.
-        per_endpoint: usize,
+        /// What is asked for.
+        ask: Ask,
     },
     /// Leases are settled.
     Settle {
-        /// Which, of all that were ever given, and how.
-        settlements: Vec<(usize, Came)>,
+        /// Which, of all that were ever given, how, and what that says of the endpoint's health.
+        settlements: Vec<(usize, Came, Option<HealthEffect>)>,
+    },
+    /// A manual attempt is asked for.
+    Retry {
+        /// Of which delivery, of all that were ever made.
+        delivery: usize,
+        /// Whether it is forced.
+        force: bool,
+    },
+    /// A delivery is given up.
+    Cancel {
+        /// Which, of all that were ever made.
+        delivery: usize,
+    },
+    /// An event is sent to one more endpoint.
+    Send {
+        /// Its id, of a few.
+        event: u8,
+        /// To which, of all that were ever made.
+        endpoint: usize,
+    },
+    /// Notices are forgotten.
+    Forget {
+        /// Up to which, counted from the oldest.
+        notice: usize,
     },
     /// The store is claimed.
     Claim {
@@ -121,6 +146,43 @@ pub enum Op {
     },
 }
 
+/// How an endpoint wants its deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct Wants {
+    /// Whether in order.
+    pub ordered: bool,
+    /// How many at once.
+    pub max_in_flight: Option<u32>,
+    /// How many within a time.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// What is asked for in a lease call.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// How many in a turn.
+    pub per_endpoint: usize,
+    /// How many of a tenant while others wait.
+    pub per_tenant: usize,
+    /// Whether manual attempts are wanted.
+    pub manual: bool,
+    /// A tenant that has no room.
+    pub cramped: Option<u8>,
+    /// Throttles that are new.
+    pub throttles: Vec<Throttled>,
+}
+
+/// A throttle.
+#[derive(Debug, Clone)]
+pub struct Throttled {
+    /// Of which endpoint, of all that were ever made.
+    pub endpoint: usize,
+    /// For how long.
+    pub secs: Option<u8>,
+    /// How many in a call.
+    pub at_most: Option<usize>,
+}
+
 /// What is changed of an endpoint.
 #[derive(Debug, Clone)]
 pub enum Change {
@@ -130,6 +192,8 @@ pub enum Change {
     Url,
     /// Its state.
     State(EndpointState),
+    /// How it wants its deliveries.
+    Wants(Wants),
 }
 
 /// An event.
@@ -143,6 +207,10 @@ pub struct Publication {
     pub payload: bool,
     /// Which endpoints of the view it goes to, a bit for each.
     pub targets: u8,
+    /// After how long it is to be delivered.
+    pub later: Option<u8>,
+    /// How long it is kept.
+    pub kept: Option<u8>,
 }
 
 /// What came of an attempt.
@@ -178,80 +246,4 @@ pub enum Came {
         /// Whether a request was made.
         attempted: bool,
     },
-}
-
-/// Operations in an order that is likely to lead somewhere.
-pub fn ops() -> impl Strategy<Value = Vec<Op>> {
-    vec(op(), 1..60)
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let index = 0..64_usize;
-    // Mostly the last claim.
-    let claim = || prop_oneof![9 => Just(0_u8), 1 => 0..4_u8];
-    let events = vec(publication(), 1..4);
-    let settlements = vec((index.clone(), came()), 1..4);
-    prop_oneof![
-        10 => (0..3_u8, prop::bool::weighted(0.1), events)
-            .prop_map(|(tenant, stale, events)| Op::Accept { tenant, stale, events }),
-        12 => (claim(), 1..5_usize).prop_map(|(claim, per_endpoint)| Op::Lease { claim, per_endpoint }),
-        14 => settlements.prop_map(|settlements| Op::Settle { settlements }),
-        8 => (1..15_u8).prop_map(|secs| Op::Pass { secs }),
-        4 => (0..3_u8, state()).prop_map(|(tenant, state)| Op::CreateEndpoint { tenant, state }),
-        6 => (index.clone(), change(), prop::bool::weighted(0.1))
-            .prop_map(|(endpoint, change, stale)| Op::ChangeEndpoint { endpoint, change, stale }),
-        2 => index.clone().prop_map(|endpoint| Op::DeleteEndpoint { endpoint }),
-        3 => (index, 0..20_u8).prop_map(|(endpoint, secs)| Op::Park { endpoint, secs }),
-        2 => (0..3_u8).prop_map(|tenant| Op::PutTenant { tenant }),
-        1 => (0..3_u8).prop_map(|tenant| Op::DeleteTenant { tenant }),
-        1 => (0..2_u8, any::<bool>()).prop_map(|(topic, archived)| Op::PutTopic { topic, archived }),
-        1 => (0..2_u8).prop_map(|topic| Op::DeleteTopic { topic }),
-        2 => (0..2_u8).prop_map(|owner| Op::Claim { owner }),
-        1 => claim().prop_map(|claim| Op::Renew { claim }),
-        2 => (claim(), spared()).prop_map(|(claim, secs)| Op::Release { claim, secs }),
-        2 => (0..3_u8, spared()).prop_map(|(owner, secs)| Op::Attend { owner, secs }),
-        4 => claim().prop_map(|claim| Op::Recover { claim }),
-        2 => prop::bool::weighted(0.8).prop_map(|recover| Op::Crash { recover }),
-        3 => (1..4_u32).prop_map(|limit| Op::Prune { limit }),
-    ]
-}
-
-/// None at all, or less than a crash takes: what an embedded store forgets then would be over anyhow.
-fn spared() -> impl Strategy<Value = u8> {
-    prop_oneof![1 => Just(0_u8), 3 => 1..16_u8]
-}
-
-fn state() -> impl Strategy<Value = EndpointState> {
-    prop_oneof![
-        4 => Just(EndpointState::Enabled),
-        1 => Just(EndpointState::Paused),
-        1 => Just(EndpointState::Disabled),
-    ]
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![1 => Just(Change::Description), 1 => Just(Change::Url), 3 => state().prop_map(Change::State)]
-}
-
-fn publication() -> impl Strategy<Value = Publication> {
-    let rarely = || prop::bool::weighted(0.1);
-    (0..8_u8, rarely(), rarely(), any::<u8>()).prop_map(|(id, topic, payload, targets)| Publication {
-        id,
-        topic: topic.into(),
-        payload,
-        targets,
-    })
-}
-
-fn came() -> impl Strategy<Value = Came> {
-    let secs = || 0..30_u8;
-    prop_oneof![
-        4 => Just(Came::Arrived),
-        3 => secs().prop_map(|secs| Came::Refused { secs }),
-        2 => secs().prop_map(|secs| Came::Silence { secs }),
-        1 => Just(Came::Exhausted),
-        1 => Just(Came::Gone),
-        2 => (secs(), secs()).prop_map(|(secs, park)| Came::Throttled { secs, park }),
-        2 => (secs(), any::<bool>()).prop_map(|(secs, attempted)| Came::OurFault { secs, attempted }),
-    ]
 }

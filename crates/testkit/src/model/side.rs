@@ -1,27 +1,41 @@
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
+mod catalogue;
+mod leasing;
+mod notices;
+mod repairs;
+mod settling;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use posthaste_model::{
-    Attempt, Decision, DeliveryState, Endpoint, EndpointEffect, EndpointId, ErrorClass, Next, Outcome,
-    Payload, Tenant, TenantId, Timestamp, Topic, TopicName,
+    Attempt, DeliveryId, DeliveryState, Endpoint, EndpointId, EndpointState, Payload, Period, Tenant,
+    TenantId, Timestamp, Topic, TopicName,
 };
 use posthaste_store::{
-    DeliveryFilter, Epoch, Lease, LeaseRequest, NewEvent, Page, Partition, Result, Retain, Settled,
-    Settlement, Store, StoreError, TenantView,
+    DeliveryFilter, Epoch, Lease, NewEvent, Page, Partition, Result, Retain, Store, StoreError, TenantView,
+    Throttle,
     conformance::{
-        Fixture, START, Shown, attempt, failed,
+        Fixture, START,
         invariants::{Broken, Step, broken_by, unrecorded},
-        replied, sample_endpoint, sample_event,
+        sample_endpoint, sample_event,
     },
 };
 
 use super::{
-    op::{Came, Change, Op, Publication},
+    op::{Op, Publication, Wants},
     sight::Sight,
 };
+use catalogue::want;
 
 /// How long claims live.
 const TTL: Duration = Duration::from_secs(20);
+/// How much time each operation takes: more than there is between the times that one of them gives.
+const STEP: Duration = Duration::from_millis(8);
 /// How long leases live: short enough that some run out.
 const LEASE_FOR: Duration = Duration::from_secs(8);
 /// Short enough that some of a run is over before the run is.
@@ -38,6 +52,15 @@ pub(super) struct Side {
     endpoints: Vec<Endpoint>,
     views: BTreeMap<TenantId, Arc<TenantView>>,
     leases: Vec<Lease>,
+    /// As they were made, those of one event in the order of their endpoints.
+    deliveries: Vec<(TenantId, DeliveryId)>,
+    /// Endpoints of tenants that are deleted.
+    orphans: BTreeSet<EndpointId>,
+    /// Endpoints that were throttled, and whether that may have been forgotten by a crash.
+    throttled: BTreeMap<EndpointId, Throttle>,
+    throttles_in_doubt: bool,
+    /// Whether a manual attempt may wait that was asked for.
+    asked: bool,
     /// What was attempted under each lease that was settled.
     attempts: BTreeMap<usize, Option<Attempt>>,
     steps: Vec<Step>,
@@ -47,15 +70,16 @@ pub(super) struct Side {
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) text: String,
-    /// After a lease: whether there is more, and when.
-    next_due: Option<Timestamp>,
+    /// After a lease: whether there is more, and when. None: it is each store's own.
+    next_due: Option<Option<Timestamp>>,
     now: Timestamp,
 }
 
 impl Answer {
     /// Whether it asks the caller to come back early enough; too early is no fault, but for at once, again and again.
     pub(super) fn comes_in_time(&self, expected: &Self) -> bool {
-        match (self.next_due, expected.next_due) {
+        let (Some(due), Some(expected)) = (self.next_due, expected.next_due) else { return true };
+        match (due, expected) {
             (Some(due), Some(latest)) => due <= latest && (due > self.now || latest <= self.now),
             (None, Some(_)) => false,
             (due, None) => due.is_none_or(|due| due > self.now),
@@ -69,6 +93,14 @@ pub(super) fn tenant_id(n: u8) -> TenantId {
 
 fn topic_name(n: u8) -> TopicName {
     ["order.paid", "order.lost"][usize::from(n) % 2].parse().expect("a topic")
+}
+
+fn event_id(n: u8) -> String {
+    format!("evt-{n}")
+}
+
+fn millis(n: usize) -> Duration {
+    Duration::from_millis(n as u64)
 }
 
 fn text<T: Debug>(result: &Result<T>) -> String {
@@ -86,10 +118,16 @@ impl Side {
             endpoints: Vec::new(),
             views: BTreeMap::new(),
             leases: Vec::new(),
+            deliveries: Vec::new(),
+            orphans: BTreeSet::new(),
+            throttled: BTreeMap::new(),
+            throttles_in_doubt: false,
+            asked: false,
             attempts: BTreeMap::new(),
             steps: Vec::new(),
         };
-        let endpoint = Op::CreateEndpoint { tenant: 0, state: posthaste_model::EndpointState::Enabled };
+        let (state, wants) = (EndpointState::Enabled, Wants::default());
+        let endpoint = Op::CreateEndpoint { tenant: 0, state, wants };
         for op in [Op::PutTenant { tenant: 0 }, endpoint.clone(), endpoint, Op::Claim { owner: 0 }] {
             side.perform(&op).await;
         }
@@ -108,6 +146,9 @@ impl Side {
 
     /// Does something, and says what came of it.
     pub(super) async fn perform(&mut self, op: &Op) -> Answer {
+        // No two operations at the same time: which of two deliveries that are due at one time goes first is each
+        // store's own.
+        self.now += STEP;
         let mut next_due = None;
         let text = match op {
             Op::Pass { secs } => {
@@ -136,9 +177,11 @@ impl Side {
                 text(&self.store().put_topic(topic).await)
             }
             Op::DeleteTopic { topic } => text(&self.store().delete_topic(&topic_name(*topic)).await),
-            Op::CreateEndpoint { tenant, state } => {
-                let endpoint = sample_endpoint(&tenant_id(*tenant), self.mint(), self.now);
-                self.create_endpoint(Endpoint { state: *state, ..endpoint }).await
+            Op::CreateEndpoint { tenant, state, wants } => {
+                let mut endpoint = sample_endpoint(&tenant_id(*tenant), self.mint(), self.now);
+                endpoint.state = *state;
+                want(&mut endpoint, wants);
+                self.create_endpoint(endpoint).await
             }
             Op::ChangeEndpoint { endpoint, change, stale } => {
                 let made = self.endpoint(*endpoint);
@@ -158,11 +201,18 @@ impl Side {
                 text(&self.store().park(&tenant, id, until).await)
             }
             Op::Accept { tenant, stale, events } => self.accept(&tenant_id(*tenant), *stale, events).await,
-            Op::Lease { claim, per_endpoint } => {
-                let (text, due) = self.lease(*claim, *per_endpoint).await;
+            Op::Lease { claim, ask } => {
+                let (text, due) = self.lease(*claim, ask).await;
                 next_due = due;
                 text
             }
+            Op::Retry { delivery, force } => self.retry(*delivery, *force).await,
+            Op::Cancel { delivery } => self.cancel(*delivery).await,
+            Op::Send { event, endpoint } => {
+                let Endpoint { tenant, id, .. } = self.endpoint(*endpoint);
+                self.send(&tenant, *event, id).await
+            }
+            Op::Forget { notice } => self.forget(*notice).await,
             Op::Settle { settlements } => self.settle(settlements).await,
             Op::Claim { owner } => self.claim(&format!("owner-{owner}")).await,
             Op::Renew { claim } => {
@@ -187,6 +237,7 @@ impl Side {
             Op::Recover { claim } => self.recover(*claim).await,
             Op::Crash { recover } => {
                 self.fixture.reopen().await;
+                self.throttles_in_doubt = true;
                 self.now = self.secs(TTL.as_secs() as u8);
                 let claimed = self.claim("survivor").await;
                 if *recover { claimed + &self.recover(0).await } else { claimed }
@@ -194,6 +245,15 @@ impl Side {
             Op::Prune { limit } => self.prune(*limit).await,
         };
         Answer { text, next_due, now: self.now }
+    }
+
+    /// The name of a delivery that it has with every store.
+    pub(super) fn number_of(&self, delivery: DeliveryId) -> Option<usize> {
+        self.deliveries.iter().position(|(_, known)| *known == delivery)
+    }
+
+    fn delivery(&self, n: usize) -> Option<(TenantId, DeliveryId)> {
+        self.deliveries.get(n % self.deliveries.len().max(1)).cloned()
     }
 
     fn secs(&self, secs: u8) -> Timestamp {
@@ -215,44 +275,6 @@ impl Side {
         self.claims[last - usize::from(back) % self.claims.len()].clone()
     }
 
-    async fn delete_tenant(&mut self, id: &TenantId) -> String {
-        let shown = Shown::of(self.store(), id).await;
-        let deleted = self.store().delete_tenant(id, self.now).await;
-        let endpoints = shown.into_iter().flat_map(|shown| shown.endpoints);
-        self.steps.extend(endpoints.map(|endpoint| Step::Endpoint { id: endpoint.id, state: None }));
-        text(&deleted)
-    }
-
-    async fn create_endpoint(&mut self, endpoint: Endpoint) -> String {
-        let created = self.store().create_endpoint(endpoint.clone()).await;
-        if created.is_ok() {
-            self.steps.push(Step::Endpoint { id: endpoint.id, state: Some(endpoint.state) });
-            self.endpoints.push(endpoint);
-        }
-        text(&created)
-    }
-
-    async fn change_endpoint(&mut self, made: Endpoint, change: &Change, stale: bool) -> String {
-        let stands = match self.store().endpoint(&made.tenant, made.id).await {
-            Ok(stands) => stands,
-            Err(_) => made.clone(),
-        };
-        let mut new = Endpoint { updated_at: self.now, ..stands };
-        match change {
-            Change::Description => new.description = self.mint().to_string(),
-            Change::Url => new.url = format!("https://elsewhere.example/{}", self.mint()),
-            Change::State(state) => new.state = *state,
-        }
-        if stale {
-            new.version = made.version;
-        }
-        let changed = self.store().update_endpoint(new).await;
-        if let Ok(Endpoint { id, state, .. }) = changed {
-            self.steps.push(Step::Endpoint { id, state: Some(state) });
-        }
-        text(&changed)
-    }
-
     async fn accept(&mut self, tenant: &TenantId, stale: bool, events: &[Publication]) -> String {
         let fresh = match self.store().view(tenant).await {
             Ok(view) => view,
@@ -262,9 +284,12 @@ impl Side {
         let view = before.filter(|_| stale).unwrap_or(fresh);
         let events: Vec<NewEvent> = events
             .iter()
-            .map(|new| {
-                let mut event = sample_event(tenant, &format!("evt-{}", new.id), self.now);
+            .enumerate()
+            .map(|(n, new)| {
+                let mut event = sample_event(tenant, &event_id(new.id), self.now);
                 event.topic = topic_name(new.topic);
+                event.options.deliver_at = new.later.map(|secs| self.secs(secs) + millis(n));
+                event.options.retention = new.kept.map(|secs| Period::from_secs(secs.into()));
                 if new.payload {
                     event.payload = Payload::Raw { content_type: "text/plain".into(), body: Bytes::new() };
                 }
@@ -276,6 +301,12 @@ impl Side {
         let accepted = self.store().accept(tenant, view.version, events.clone()).await;
         for (new, accepted) in events.into_iter().zip(accepted.iter().flatten()) {
             if !accepted.duplicate {
+                let filter =
+                    DeliveryFilter { event: Some(new.event.id.clone()), ..DeliveryFilter::default() };
+                let made = self.store().deliveries(tenant, filter, Page::first(1_000)).await;
+                let mut made = made.expect("the deliveries of a new event").rows;
+                made.sort_by_key(|delivery| delivery.endpoint);
+                self.deliveries.extend(made.into_iter().map(|delivery| (tenant.clone(), delivery.id)));
                 self.steps.push(Step::Accepted(new));
             }
         }
@@ -316,95 +347,7 @@ impl Side {
         format!("recovered: {sum}")
     }
 
-    async fn lease(&mut self, claim: u8, per_endpoint: usize) -> (String, Option<Timestamp>) {
-        let now = self.now;
-        let (mut given, mut next_due) = (Vec::new(), None);
-        for (partition, epoch) in self.hold(claim) {
-            let request =
-                LeaseRequest { partition, epoch, now, limit: usize::MAX, per_endpoint, lease_for: LEASE_FOR };
-            match self.store().lease(request).await {
-                Ok(leases) => {
-                    for lease in &leases.leases {
-                        let (lease, expires_at) = (lease.clone(), now + LEASE_FOR);
-                        self.steps.push(Step::Leased { partition, lease, now, expires_at });
-                    }
-                    given.extend(leases.leases);
-                    next_due = next_due.into_iter().chain(leases.next_due).min();
-                }
-                Err(error) => return (text::<()>(&Err(error)), None),
-            }
-        }
-        let mut last: BTreeMap<EndpointId, Timestamp> = BTreeMap::new();
-        for lease in &given {
-            let before = last.insert(lease.endpoint.id, lease.due_at);
-            assert!(before <= Some(lease.due_at), "out of order: {given:?}");
-        }
-        // Turns are each store's own.
-        given.sort_by_key(|lease| (lease.endpoint.id, lease.due_at, lease.event.id.clone()));
-        let neutral: Vec<_> =
-            given.iter().map(|l| (&l.event, &l.endpoint, l.attempt, l.failures, l.due_at)).collect();
-        let text = format!("{neutral:?}");
-        self.leases.extend(given);
-        (text, next_due)
-    }
-
-    async fn settle(&mut self, settlements: &[(usize, Came)]) -> String {
-        if self.leases.is_empty() {
-            return String::new();
-        }
-        let mut all = Vec::new();
-        for (index, came) in settlements {
-            let index = index % self.leases.len();
-            all.push(self.settlement(index, came));
-        }
-        let settled = self.store().settle(all.clone().into()).await;
-        for (settlement, settled) in all.into_iter().zip(settled.iter().flatten()) {
-            self.steps.push(Step::Settled { settlement, settled: *settled });
-        }
-        let applied = settled.map(|settled| settled.iter().filter(|one| **one == Settled::Applied).count());
-        text(&applied)
-    }
-
-    fn settlement(&mut self, index: usize, came: &Came) -> Settlement {
-        let (outcome, next, endpoint) = self.judged(came);
-        // A dispatcher makes one attempt of a lease, however often it reports it.
-        let number = self.mint();
-        let started_at = self.now;
-        let made = outcome.map(|outcome| attempt(number, started_at, outcome));
-        let attempt = self.attempts.entry(index).or_insert(made).clone();
-        let lease = &self.leases[index];
-        Settlement {
-            lease: lease.id,
-            delivery: lease.delivery,
-            attempt,
-            decision: Decision { next, endpoint },
-            now: self.now,
-        }
-    }
-
-    fn judged(&self, came: &Came) -> (Option<Outcome>, Next, Option<EndpointEffect>) {
-        let retry = |secs: &u8| Next::Retry { at: self.secs(*secs) };
-        match came {
-            Came::Arrived => (Some(replied(200)), Next::Delivered, None),
-            Came::Refused { secs } => (Some(replied(500)), retry(secs), None),
-            Came::Silence { secs } => (Some(failed(ErrorClass::Timeout)), retry(secs), None),
-            Came::Exhausted => (Some(failed(ErrorClass::Dns)), Next::Exhausted, None),
-            Came::Gone => {
-                let reason = "it answered 410".into();
-                (Some(replied(410)), Next::Skipped, Some(EndpointEffect::Disable { reason }))
-            }
-            Came::Throttled { secs, park } => {
-                let until = self.secs(*park);
-                (Some(replied(429)), retry(secs), Some(EndpointEffect::Park { until }))
-            }
-            Came::OurFault { secs, attempted } => {
-                let outcome = attempted.then(|| failed(ErrorClass::Internal));
-                (outcome, Next::Release { at: self.secs(*secs) }, None)
-            }
-        }
-    }
-
-    async fn prune(&self, limit: u32) -> String {
+    async fn prune(&mut self, limit: u32) -> String {
         let mut removed = 0;
         for partition in (0..self.store().partitions()).map(Partition) {
             let mut from = None;
@@ -417,6 +360,7 @@ impl Side {
                     break;
                 }
             }
+            self.steps.push(Step::Pruned { partition });
         }
         format!("removed: {removed}")
     }

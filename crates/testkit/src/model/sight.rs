@@ -1,23 +1,25 @@
 use std::collections::BTreeMap;
 
 use posthaste_model::{
-    Attempt, AttemptId, Endpoint, ErrorClass, Outcome, Tenant, TenantId, Timestamp, Topic,
+    Attempt, AttemptId, Endpoint, EndpointId, ErrorClass, Health, Outcome, Tenant, TenantId, Timestamp, Topic,
 };
 use posthaste_store::{
-    Page,
+    Notice, Page, Told,
     conformance::{Shown, invariants, invariants::Broken, nameless},
 };
 
 use super::side::{Side, tenant_id};
 
 /// Everything that a store shows.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sight {
     listed: Vec<Tenant>,
     topics: Vec<Topic>,
     /// What the tenants' events would be matched against.
     views: BTreeMap<TenantId, Vec<Endpoint>>,
     pub(super) tenants: BTreeMap<TenantId, Shown>,
+    /// When, about which endpoint, what, without the names and the order that every store has of its own.
+    notices: Vec<(Timestamp, EndpointId, String)>,
 }
 
 impl Sight {
@@ -28,15 +30,28 @@ impl Sight {
             topics: store.topics(Page::first(10)).await.expect("topics").rows,
             views: BTreeMap::new(),
             tenants: BTreeMap::new(),
+            notices: Vec::new(),
         };
+        for (_, Notice { endpoint, at, told, .. }) in side.notices().await {
+            let told = match told {
+                Told::Exhausted { delivery } => format!("exhausted: {:?}", side.number_of(delivery)),
+                told => format!("{told:?}"),
+            };
+            sight.notices.push((at, endpoint, told));
+        }
+        sight.notices.sort();
         for tenant in (0..3).map(tenant_id) {
             let Ok(shown) = Shown::of(store, &tenant).await else { continue };
             sight.tenants.insert(tenant.clone(), shown);
             let view = store.view(&tenant).await.expect("the view of a tenant that is shown");
             let open = sight.topics.iter().map(|topic| (topic.name.clone(), !topic.archived));
             assert_eq!(*view.topics, open.collect(), "the view's topics are those that are shown");
-            // A pause is no part of a view.
-            let endpoints = view.endpoints.iter().map(|e| Endpoint { parked_until: None, ..(**e).clone() });
+            // A pause is no part of a view, nor is health.
+            let endpoints = view.endpoints.iter().map(|e| Endpoint {
+                parked_until: None,
+                health: Health::default(),
+                ..(**e).clone()
+            });
             sight.views.insert(tenant, endpoints.collect());
         }
         sight
@@ -52,8 +67,18 @@ impl Sight {
         let mut tenants = self.tenants.clone();
         for (delivery, attempts) in tenants.values_mut().flat_map(|shown| &mut shown.deliveries) {
             *delivery = nameless(delivery);
-            for attempt in attempts {
+            for attempt in attempts.iter_mut() {
                 *attempt = neutral(attempt);
+            }
+            // Those that were given back together have no order that all stores have.
+            let is_unknown = |attempt: &Attempt| attempt.outcome.error() == Some(ErrorClass::Unknown);
+            let together = |one: &Attempt, other: &Attempt| {
+                is_unknown(one) && is_unknown(other) && one.started_at == other.started_at
+            };
+            for run in attempts.chunk_by_mut(together) {
+                let first = run[0].number;
+                run.sort_by_key(|attempt| attempt.manual);
+                (first..).zip(run).for_each(|(number, attempt)| attempt.number = number);
             }
         }
         for shown in tenants.values_mut() {
@@ -61,7 +86,7 @@ impl Sight {
             let runs = shown.deliveries.chunk_by_mut(|(one, _), (other, _)| one.event == other.event);
             runs.for_each(|run| run.sort_by_key(|(delivery, _)| delivery.endpoint));
         }
-        Self { listed: self.listed.clone(), topics: self.topics.clone(), views: self.views.clone(), tenants }
+        Self { tenants, ..self.clone() }
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use posthaste_model::{Decision, DeliveryId, Endpoint, ErrorClass, TenantId};
+use posthaste_model::{
+    Decision, DeliveryReason, DeliveryState, EndpointEffects, ErrorClass, Event, EventOptions, Health, Next,
+    TenantId,
+};
 
 use super::{
-    super::{START, attempt, failed, replied, sample_endpoint, sample_event},
+    super::{START, attempt, disable, failed, replied, sample_endpoint, sample_event},
     *,
 };
-use crate::EventRecord;
+use crate::{EventRecord, LeaseId};
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_millisecond(START + secs * 1_000).unwrap()
@@ -33,6 +36,7 @@ fn shown() -> Shown {
         topic: event.topic.clone(),
         endpoint: endpoint.id,
         state: DeliveryState::Delivered,
+        reason: None,
         attempts: 2,
         failures: 1,
         due_at: None,
@@ -58,10 +62,17 @@ fn check_shown(invariant: u8, spoil: impl FnOnce(&mut Shown)) {
     assert!(!broken.is_empty() && broken.iter().all(|b| b.invariant == invariant), "{broken:?}");
 }
 
-/// Lets the delivery wait, as far as its times go.
+/// Lets the delivery wait, as far as it tells.
 fn wait(shown: &mut Shown, state: DeliveryState) {
     let (delivery, _) = &mut shown.deliveries[0];
     (delivery.state, delivery.due_at, delivery.completed_at) = (state, Some(at(9)), None);
+    delivery.reason = (state == DeliveryState::Held).then_some(DeliveryReason::EndpointPaused);
+}
+
+/// Lets the delivery be over for a reason.
+fn end(shown: &mut Shown, state: DeliveryState, reason: Option<DeliveryReason>) {
+    let (delivery, _) = &mut shown.deliveries[0];
+    (delivery.state, delivery.reason) = (state, reason);
 }
 
 #[test]
@@ -78,10 +89,15 @@ fn what_is_shown_and_cannot_be() {
         again.0.id = DeliveryId::mint(at(0), [2; 10]);
         shown.deliveries.push(again);
     });
+    check_shown(1, |shown| end(shown, DeliveryState::Skipped, None));
+    check_shown(1, |shown| end(shown, DeliveryState::Skipped, Some(DeliveryReason::Operator)));
+    check_shown(1, |shown| end(shown, DeliveryState::Delivered, Some(DeliveryReason::Operator)));
+    check_shown(1, |shown| end(shown, DeliveryState::Cancelled, Some(DeliveryReason::EndpointPaused)));
     check_shown(2, |shown| shown.deliveries[0].0.attempts = 3);
     check_shown(2, |shown| shown.deliveries[0].1[0].number = 7);
     check_shown(2, |shown| shown.deliveries[0].1[1].outcome = replied(302));
     check_shown(3, |shown| shown.deliveries[0].0.failures = 3);
+    check_shown(3, |shown| shown.deliveries[0].1.iter_mut().for_each(|attempt| attempt.manual = true));
     check_shown(3, |shown| shown.deliveries[0].1[0].started_at = at(-1));
     check_shown(5, |shown| shown.deliveries[0].1[0].outcome = replied(200));
     check_shown(7, |shown| shown.events[0].deliveries = 2);
@@ -97,6 +113,14 @@ fn what_is_shown_and_cannot_be() {
         shown.endpoints.clear();
     });
     check_shown(8, |shown| wait(shown, DeliveryState::Held));
+    check_shown(8, |shown| end(shown, DeliveryState::Cancelled, Some(DeliveryReason::EndpointDeleted)));
+    check_shown(9, |shown| shown.endpoints[0].health.failures = 1);
+    check_shown(9, |shown| shown.endpoints[0].health.warned = 50);
+    check_shown(9, |shown| shown.endpoints[0].health.failing_since = Some(at(1)));
+    check_shown(9, |shown| {
+        shown.endpoints[0].health =
+            Health { failing_since: Some(at(1)), failures: 1, exhausted: 2, warned: 0 };
+    });
 }
 
 #[test]
@@ -105,6 +129,22 @@ fn a_repetition_after_a_fault_is_none() {
     shown.deliveries[0].1 =
         vec![numbered(1, failed(ErrorClass::Unknown)), numbered(2, replied(200)), numbered(3, replied(200))];
     shown.deliveries[0].0.attempts = 3;
+    assert_eq!(broken_in(&shown), []);
+}
+
+#[test]
+fn a_repetition_by_hand_is_none() {
+    let mut shown = shown();
+    shown.deliveries[0].0.attempts = 5;
+    // By hand while one was under way, and once more when all was over.
+    let by_hand = |number| Attempt { manual: true, ..numbered(number, replied(200)) };
+    shown.deliveries[0].1 = vec![
+        numbered(1, replied(500)),
+        by_hand(2),
+        numbered(3, replied(200)),
+        by_hand(4),
+        Attempt { manual: true, ..numbered(5, replied(500)) },
+    ];
     assert_eq!(broken_in(&shown), []);
 }
 
@@ -122,6 +162,7 @@ fn leased(endpoint: &Endpoint) -> Lease {
         endpoint: Arc::new(endpoint.clone()),
         attempt: 1,
         failures: 0,
+        manual: false,
         due_at: at(0),
     }
 }
@@ -134,11 +175,31 @@ fn settle(lease: &Lease, next: Next, settled: Settled) -> Step {
     let settlement = Settlement {
         lease: lease.id,
         delivery: lease.delivery,
+        manual: lease.manual,
+        endpoint_version: lease.endpoint.version,
         attempt: Some(numbered(1, replied(200))),
-        decision: Decision { next, endpoint: None },
+        decision: Decision { next, endpoint: EndpointEffects::default() },
         now: at(2),
     };
     Step::Settled { settlement, settled }
+}
+
+/// A manual lease beside another.
+fn by_hand(lease: &Lease, number: u64) -> Lease {
+    Lease { id: LeaseId { number, ..lease.id }, manual: true, due_at: at(1), ..lease.clone() }
+}
+
+fn ask(lease: &Lease, force: bool) -> Step {
+    Step::Asked { delivery: lease.delivery, force, now: at(1) }
+}
+
+fn turn(lease: &Lease, state: Option<EndpointState>) -> Step {
+    Step::Endpoint { id: lease.endpoint.id, state }
+}
+
+fn cancel(lease: &Lease) -> Step {
+    let (delivery, _) = shown().deliveries.remove(0);
+    Step::Cancelled(Delivery { id: lease.delivery, event: lease.event.id.clone(), ..delivery })
 }
 
 fn recover(epoch: u64, now: Timestamp, interrupted: u64) -> Step {
@@ -203,8 +264,141 @@ fn what_happened_and_may_not() {
         let Step::Settled { mut settlement, settled } = settle(&l, Next::Retry { at: at(1) }, Applied) else {
             unreachable!()
         };
-        settlement.decision.endpoint = Some(EndpointEffect::Disable { reason: "gone".into() });
+        settlement.decision.endpoint = disable("gone");
         vec![give(&l), Step::Settled { settlement, settled }, give(&l)]
+    });
+}
+
+#[test]
+fn what_is_done_by_hand_and_may_not_be() {
+    use EndpointState::{Disabled, Enabled, Paused};
+    use Next::{Delivered, Stay};
+    use Settled::{Applied, Stale};
+
+    check_steps(&[], |l| {
+        let (one, two) = (by_hand(&l, 2), by_hand(&l, 3));
+        let asked = vec![ask(&l, false), ask(&l, false), give(&l), give(&one), give(&two)];
+        let settled =
+            [settle(&one, Stay, Applied), settle(&two, Delivered, Applied), settle(&l, Delivered, Stale)];
+        asked.into_iter().chain(settled).collect()
+    });
+    check_steps(&[], |l| vec![ask(&l, true), turn(&l, Some(Disabled)), give(&by_hand(&l, 2))]);
+    check_steps(&[], |l| vec![ask(&l, false), give(&by_hand(&l, 2)), give(&l), recover(2, at(1), 2)]);
+    // What was removed is neither given back nor settled.
+    let pruned = Step::Pruned { partition: Partition(0) };
+    for found in [0, 1] {
+        check_steps(&[], |l| {
+            vec![ask(&l, false), give(&by_hand(&l, 2)), pruned.clone(), recover(2, at(1), found)]
+        });
+    }
+    check_steps(&[], |l| {
+        let manual = by_hand(&l, 2);
+        vec![ask(&l, false), give(&manual), pruned.clone(), settle(&manual, Delivered, Stale)]
+    });
+    check_steps(&[4], |l| vec![ask(&l, false), give(&by_hand(&l, 2)), recover(2, at(1), 0)]);
+    check_steps(&[], |l| vec![give(&l), cancel(&l), settle(&l, Delivered, Stale), recover(2, at(1), 0)]);
+
+    check_steps(&[3], |l| vec![give(&by_hand(&l, 2))]);
+    check_steps(&[3], |l| vec![ask(&l, false), give(&by_hand(&l, 2)), give(&by_hand(&l, 3))]);
+    check_steps(&[3], |l| vec![ask(&l, false), give(&Lease { due_at: at(0), ..by_hand(&l, 2) })]);
+    check_steps(&[4], |l| vec![ask(&l, false), give(&by_hand(&l, 2)), give(&l), recover(2, at(1), 0)]);
+    check_steps(&[4], |l| vec![ask(&l, false), give(&by_hand(&l, 2)), recover(2, at(1), 2)]);
+    check_steps(&[4], |l| vec![ask(&l, false), give(&by_hand(&l, 2)), settle(&by_hand(&l, 2), Stay, Stale)]);
+    check_steps(&[4], |l| vec![give(&l), cancel(&l), settle(&l, Delivered, Applied)]);
+    check_steps(&[4], |l| {
+        let manual = by_hand(&l, 2);
+        let settled = [settle(&manual, Delivered, Applied), settle(&l, Delivered, Applied)];
+        [give(&l), ask(&l, false), give(&manual)].into_iter().chain(settled).collect()
+    });
+    check_steps(&[5], |l| {
+        let manual = by_hand(&l, 2);
+        vec![ask(&l, false), give(&manual), settle(&manual, Delivered, Applied), give(&l)]
+    });
+    for closed in [Some(Disabled), Some(Paused), None] {
+        check_steps(&[8], |l| vec![ask(&l, false), turn(&l, closed), give(&by_hand(&l, 2))]);
+    }
+    check_steps(&[8], |l| vec![ask(&l, true), turn(&l, None), give(&by_hand(&l, 2))]);
+    check_steps(&[], |l| {
+        vec![ask(&l, false), turn(&l, Some(Paused)), turn(&l, Some(Enabled)), give(&by_hand(&l, 2))]
+    });
+}
+
+#[test]
+fn what_is_sent_before_its_time() {
+    let later = |l: &Lease| {
+        let options = EventOptions { deliver_at: Some(at(5)), ..EventOptions::default() };
+        let event = Event { options, ..sample_event(&tenant(), "later", at(0)) };
+        let new = NewEvent { event: event.clone(), endpoints: vec![l.endpoint.id] };
+        (Step::Accepted(new), Lease { event: Arc::new(event), ..l.clone() })
+    };
+    check_steps(&[3], |l| {
+        let (accepted, lease) = later(&l);
+        vec![accepted, give(&lease)]
+    });
+    check_steps(&[], |l| {
+        let (accepted, lease) = later(&l);
+        let sent =
+            Step::Sent { tenant: tenant(), event: lease.event.id.clone(), endpoint: lease.endpoint.id };
+        vec![accepted, sent, give(&lease)]
+    });
+}
+
+/// An event at the ordered endpoint of a lease, which it wants at a time, or at once.
+fn another(lease: &Lease, id: &str, deliver_at: Option<Timestamp>) -> (Step, Lease) {
+    let options = EventOptions { deliver_at, ..EventOptions::default() };
+    let event = Event { options, ..sample_event(&tenant(), id, at(0)) };
+    let new = NewEvent { event: event.clone(), endpoints: vec![lease.endpoint.id] };
+    let random = [id.as_bytes()[0]; 10];
+    let delivery = DeliveryId::mint(at(0), random);
+    (Step::Accepted(new), Lease { delivery, event: Arc::new(event), ..lease.clone() })
+}
+
+#[test]
+fn an_ordered_endpoint_has_its_order() {
+    use Next::{Delivered, Exhausted, Retry};
+    use Settled::Applied;
+
+    let ordered = |l: Lease| {
+        let endpoint = Endpoint { ordered: true, ..(*l.endpoint).clone() };
+        Lease { endpoint: Arc::new(endpoint), ..l }
+    };
+    let check = |broken: &[u8], steps: fn(Lease, Lease) -> Vec<Step>| {
+        check_steps(broken, |l| {
+            let l = ordered(l);
+            let (accepted, next) = another(&l, "next", None);
+            [accepted].into_iter().chain(steps(l, next)).collect()
+        });
+    };
+    check(&[], |l, next| vec![give(&l), settle(&l, Delivered, Applied), give(&next)]);
+    check(&[], |l, next| vec![give(&l), settle(&l, Exhausted, Applied), give(&next)]);
+    check(&[], |l, next| vec![cancel(&l), give(&next)]);
+    check(&[], |l, next| {
+        vec![give(&l), recover(2, at(1), 1), give(&l), settle(&l, Delivered, Applied), give(&next)]
+    });
+    check(&[], |l, next| vec![give(&l), ask(&next, false), give(&by_hand(&next, 2))]);
+    check(&[], |l, next| {
+        let manual = by_hand(&l, 2);
+        vec![ask(&l, false), give(&manual), settle(&manual, Delivered, Applied), give(&next)]
+    });
+    check(&[4], |_, next| vec![give(&next)]);
+    check(&[4], |l, next| vec![give(&l), give(&next)]);
+    check(&[4], |l, next| vec![give(&l), settle(&l, Retry { at: at(9) }, Applied), give(&next)]);
+    check(&[4], |l, next| vec![give(&l), recover(2, at(1), 1), give(&next)]);
+    check(&[], |l, next| {
+        let closed = vec![turn(&l, Some(EndpointState::Disabled)), turn(&l, Some(EndpointState::Enabled))];
+        let (accepted, later) = another(&next, "last", None);
+        closed.into_iter().chain([accepted, give(&later)]).collect()
+    });
+    // Their times are the places of those that are to be delivered later.
+    check_steps(&[], |l| {
+        let (accepted, later) = another(&ordered(l.clone()), "later", Some(at(1)));
+        vec![give(&l), accepted, settle(&l, Delivered, Applied), give(&later)]
+    });
+    check_steps(&[4], |l| {
+        let l = ordered(l);
+        let (first, at_once) = another(&l, "first", Some(at(-9)));
+        let (second, later) = another(&l, "second", Some(at(1)));
+        vec![cancel(&l), first, second, give(&later), settle(&later, Delivered, Applied), give(&at_once)]
     });
 }
 
