@@ -6,9 +6,10 @@ use std::{hint::black_box, time::Duration};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use posthaste_model::{
-    ErrorClass, ExponentialRetry, Outcome, Period, Reply, RetryPolicy, Timestamp, TopicName, TopicPattern,
+    ErrorClass, ExponentialRetry, Health, Outcome, Period, Reply, RetryPolicy, Timestamp, TopicName,
+    TopicPattern,
 };
-use posthaste_policy::{Jitter, Situation, decide, wants};
+use posthaste_policy::{AutoDisable, Jitter, Situation, decide, wants};
 
 const ENDPOINTS: usize = 1_000;
 const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
@@ -51,6 +52,8 @@ fn deciding(c: &mut Criterion) {
         max_attempts: 20,
     });
     let timeout = Outcome::Failed { class: ErrorClass::Timeout, detail: "no complete answer in time".into() };
+    let health = Health { failing_since: Some(NOW), failures: 3, exhausted: 0, warned: 0 };
+    let auto_disable = AutoDisable::default();
     let mut group = c.benchmark_group("decide");
     for (name, policy, outcome) in [
         ("delivered", &schedule, replied(200, &[])),
@@ -59,7 +62,18 @@ fn deciding(c: &mut Criterion) {
         ("busy with Retry-After", &schedule, replied(429, &[("date", "x"), ("retry-after", "120")])),
         ("gone", &schedule, replied(410, &[])),
     ] {
-        let situation = Situation { now: NOW, policy, failures: 3, first_due: NOW };
+        let situation = Situation {
+            now: NOW,
+            policy,
+            failures: 3,
+            first_due: NOW,
+            health: &health,
+            failing: true,
+            auto_disable: &auto_disable,
+            pauses: 3,
+            manual: false,
+            test: false,
+        };
         let mut jitter = Jitter::seeded(1);
         group.bench_function(name, |b| {
             b.iter(|| decide(black_box(&situation), black_box(&outcome), &mut jitter));

@@ -1,28 +1,45 @@
 //! The decisions of Posthaste, without side effects.
 //!
 //! Which endpoints want an event ([`wants`]), when a failed delivery is tried again ([`delay`], [`latest`],
-//! [`max_attempts`]), what an answer means ([`classify`], [`retry_after`]) and, out of all that, what happens
-//! after an attempt ([`decide`]).
+//! [`max_attempts`]), what an answer means ([`classify`], [`retry_after`]), when an endpoint that only fails
+//! is given up ([`AutoDisable`]) and, out of all that, what happens after an attempt ([`decide`]).
+//!
+//! Whether another attempt may begin is decided here as well. The owner of an endpoint's partition keeps a
+//! [`Gate`] for it, which knows how many attempts are under way, when they began ([`Window`]) and whether
+//! they were answered ([`Breaker`]), and answers with the [`Room`] that is left. [`tenant_room`] says how
+//! much one tenant may take of what the whole process has.
 //!
 //! What is *not* here: no IO, no async, no clock and no entropy. The time is an argument and randomness comes from
 //! a [`Jitter`] that the caller seeded, so the same arguments give the same decision. Nothing here fails either:
 //! whatever a receiver sends, and whatever a policy holds, there is a decision.
 
+mod breaker;
 mod classify;
 mod decide;
+mod gate;
 mod growth;
+mod health;
 mod jitter;
+mod rate;
 mod retry_after;
+mod room;
 mod schedule;
+mod share;
 mod throttle;
 mod topics;
 
 #[cfg(test)]
 mod sample;
 
+pub use breaker::Breaker;
 pub use classify::{Verdict, classify};
 pub use decide::{Situation, decide};
+pub use gate::{Gate, Limits};
+pub use health::AutoDisable;
 pub use jitter::Jitter;
+pub use rate::Window;
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
+pub use room::Room;
 pub use schedule::{Delay, delay, latest, max_attempts};
+pub use share::tenant_room;
 pub use topics::wants;

@@ -14,14 +14,14 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 
 /// How long a busy endpoint is left alone.
 ///
-/// As long as its `Retry-After` asks. Without one 5 s, doubled for every failure that the delivery had before, up to
-/// 5 min, with jitter.
-pub(crate) fn pause(outcome: &Outcome, failures: u32, now: Timestamp, jitter: &mut Jitter) -> Duration {
+/// As long as its `Retry-After` asks. Without one 5 s, doubled for each of the `pauses` in a row that it was
+/// given before, up to 5 min, with jitter.
+pub(crate) fn pause(outcome: &Outcome, pauses: u32, now: Timestamp, jitter: &mut Jitter) -> Duration {
     let asked = match outcome {
         Outcome::Replied(reply) => retry_after(reply, now),
         Outcome::Failed { .. } => None,
     };
-    asked.unwrap_or_else(|| jitter.spread(grow(PAUSE.0, 2.0, PAUSE.1, failures), USUAL_RATIO))
+    asked.unwrap_or_else(|| jitter.spread(grow(PAUSE.0, 2.0, PAUSE.1, pauses), USUAL_RATIO))
 }
 
 #[cfg(test)]
@@ -31,9 +31,9 @@ mod tests {
 
     /// The pause in seconds, give or take the jitter.
     #[track_caller]
-    fn check(headers: &[(&str, &str)], failures: u32, secs: f64, ratio: f64) {
+    fn check(headers: &[(&str, &str)], pauses: u32, secs: f64, ratio: f64) {
         let outcome = replied(429, headers);
-        let pause = pause(&outcome, failures, Timestamp::UNIX_EPOCH, &mut Jitter::seeded(3)).as_secs_f64();
+        let pause = pause(&outcome, pauses, Timestamp::UNIX_EPOCH, &mut Jitter::seeded(3)).as_secs_f64();
         assert!((pause - secs).abs() <= secs * ratio, "{pause} s");
     }
 
