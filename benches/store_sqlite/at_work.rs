@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use posthaste_model::{
-    Decision, EndpointId, Event, Next, Outcome, Payload, Reply, Tenant, TenantId, Timestamp,
+    Decision, EndpointEffects, EndpointId, Event, Next, Outcome, Payload, Reply, Tenant, TenantId, Timestamp,
 };
 use posthaste_store::{
     Catalogue as _, Deliveries as _, Epoch, Intake as _, Lease, LeaseRequest, NewEvent, Partition, Settled,
@@ -19,8 +19,10 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Bytes of an event's payload.
 const PAYLOAD: usize = 1_024;
-/// How many of one endpoint a lease call gives in a turn, in the service as well.
-const PER_ENDPOINT: usize = 32;
+/// How many of one endpoint a lease call gives, in the service as well.
+const PER_ENDPOINT: usize = 16;
+/// How many of one tenant while others wait, in the service as well.
+const PER_TENANT: usize = 64;
 /// How much is done in one call where the call itself is not measured.
 pub(crate) const BULK: usize = 1_000;
 /// How long leases and the hold of the partition last; nothing here outlives its lease or competes for the partition.
@@ -99,19 +101,31 @@ impl StoreAtWork {
         }
     }
 
-    /// Leases exactly so many deliveries.
+    /// Leases exactly so many deliveries, in as many calls as the turns of their endpoints take.
     pub(crate) fn lease(&self, count: usize) -> Vec<Lease> {
+        let mut leases = Vec::with_capacity(count);
+        while leases.len() < count {
+            let given = self.lease_up_to(count - leases.len());
+            assert!(!given.is_empty(), "too little was due");
+            leases.extend(given);
+        }
+        leases
+    }
+
+    fn lease_up_to(&self, limit: usize) -> Vec<Lease> {
         let request = LeaseRequest {
             partition: Partition(0),
             epoch: self.epoch,
             now: self.now,
-            limit: count,
+            limit,
+            manual: limit,
             per_endpoint: PER_ENDPOINT,
+            per_tenant: PER_TENANT,
+            rooms: Vec::new(),
+            throttles: Vec::new(),
             lease_for: HOLD,
         };
-        let leases = self.runtime.block_on(self.store.lease(request)).unwrap().leases;
-        assert_eq!(leases.len(), count, "too little was due");
-        leases
+        self.runtime.block_on(self.store.lease(request)).unwrap().leases
     }
 
     /// Settles each lease with an attempt that was answered so.
@@ -131,8 +145,15 @@ impl StoreAtWork {
     }
 
     fn unattempted(&self, lease: &Lease, next: Next) -> Settlement {
-        let decision = Decision { next, endpoint: None };
-        Settlement { lease: lease.id, delivery: lease.delivery, attempt: None, decision, now: self.now }
+        Settlement {
+            lease: lease.id,
+            delivery: lease.delivery,
+            manual: false,
+            endpoint_version: lease.endpoint.version,
+            attempt: None,
+            decision: Decision { next, endpoint: EndpointEffects::default() },
+            now: self.now,
+        }
     }
 
     fn write(&self, settlements: Vec<Settlement>) {

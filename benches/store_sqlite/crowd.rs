@@ -6,10 +6,10 @@ use crate::at_work::StoreAtWork;
 
 /// Deliveries that are due, however many endpoints share them.
 const DUE: usize = 100_000;
-/// Deliveries of a lease call.
+/// Deliveries that are leased at once.
 pub(crate) const AT_ONCE: usize = 64;
 
-/// What a lease costs when one endpoint, a thousand, or a hundred thousand wait for their turn.
+/// What it costs to lease them when one endpoint, a thousand, or a hundred thousand wait for their turn.
 pub(crate) fn benches(c: &mut Criterion) {
     let mut group = c.benchmark_group("lease of 64 among endpoints");
     group.sampling_mode(SamplingMode::Flat).throughput(Throughput::Elements(AT_ONCE as u64));
@@ -28,7 +28,7 @@ fn crowd(endpoints: u64) -> StoreAtWork {
     store
 }
 
-/// The time of one lease call, after which everything is as due as before.
+/// The time that leasing takes, after which everything is as due as before.
 pub(crate) fn lease_once(store: &mut StoreAtWork) -> Duration {
     let started = Instant::now();
     let leases = store.lease(AT_ONCE);

@@ -1,41 +1,54 @@
 //! The life of an endpoint, and what it means for the deliveries that are open.
 
-use posthaste_model::{Endpoint, EndpointId, EndpointState, TenantId};
-use posthaste_store::{Missing, StoreError};
-use rusqlite::Connection;
+use posthaste_model::{Endpoint, EndpointEffects, EndpointId, EndpointState, Health, TenantId};
+use posthaste_store::{Missing, StoreError, Told};
+use rusqlite::{Connection, named_params};
 
 use crate::{
     fault::{Fault, Outcome, damaged},
+    health,
     key::{DeliveryKey, millis},
-    rows::{self, RowState},
+    notices, order,
+    rows::{self, RowState, to_json},
     state::hold,
     writer::Work,
 };
 
 pub(crate) fn create(work: &mut Work<'_>, endpoint: &Endpoint) -> Outcome<()> {
     let tenant = work.state.tenant(work.conn, &endpoint.tenant)?;
+    let Endpoint { health, .. } = endpoint;
     work.conn
         .prepare_cached(
-            "INSERT INTO endpoints (id, tenant_no, url, topics, description, metadata, timeout_ms, retry, state,
-                 state_reason, parked_until, version, created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO endpoints (id, tenant_no, url, topics, description, metadata, timeout_ms, retry,
+                 max_in_flight, rate_limit, ordered, state, state_reason, parked_until, failing_since, failures,
+                 exhausted, warned, version, created_at, updated_at)
+             VALUES (:id, :tenant, :url, :topics, :description, :metadata, :timeout, :retry, :max_in_flight,
+                 :rate_limit, :ordered, :state, :state_reason, :parked_until, :failing_since, :failures, :exhausted,
+                 :warned, :version, :created_at, :updated_at)",
         )?
-        .execute((
-            endpoint.id.uuid().as_bytes(),
-            tenant.no,
-            &endpoint.url,
-            to_json(&endpoint.topics)?,
-            &endpoint.description,
-            to_json(&endpoint.metadata)?,
-            endpoint.timeout.map(|timeout| timeout.as_millis()),
-            endpoint.retry.as_ref().map(to_json).transpose()?,
-            rows::endpoint_state_code(endpoint.state),
-            &endpoint.state_reason,
-            endpoint.parked_until.map(millis),
-            endpoint.version,
-            millis(endpoint.created_at),
-            millis(endpoint.updated_at),
-        ))?;
+        .execute(named_params! {
+            ":id": endpoint.id.uuid().as_bytes(),
+            ":tenant": tenant.no,
+            ":url": endpoint.url,
+            ":topics": to_json(&endpoint.topics)?,
+            ":description": endpoint.description,
+            ":metadata": to_json(&endpoint.metadata)?,
+            ":timeout": endpoint.timeout.map(|timeout| timeout.as_millis()),
+            ":retry": endpoint.retry.as_ref().map(to_json).transpose()?,
+            ":max_in_flight": endpoint.max_in_flight,
+            ":rate_limit": endpoint.rate_limit.as_ref().map(to_json).transpose()?,
+            ":ordered": endpoint.ordered,
+            ":state": rows::endpoint_state_code(endpoint.state),
+            ":state_reason": endpoint.state_reason,
+            ":parked_until": endpoint.parked_until.map(millis),
+            ":failing_since": health.failing_since.map(millis),
+            ":failures": health.failures,
+            ":exhausted": health.exhausted,
+            ":warned": health.warned,
+            ":version": endpoint.version,
+            ":created_at": millis(endpoint.created_at),
+            ":updated_at": millis(endpoint.updated_at),
+        })?;
     let no = work.conn.last_insert_rowid();
     write_secrets(work.conn, no, endpoint)?;
     work.state.schedule.hold(no, hold(endpoint.state, endpoint.parked_until.map(millis)));
@@ -69,35 +82,81 @@ pub(crate) fn update(work: &mut Work<'_>, mut endpoint: Endpoint) -> Outcome<End
     endpoint.created_at = before.created_at;
     let fresh_start = endpoint.state != before.state || endpoint.url != before.url;
     endpoint.parked_until = before.parked_until.filter(|_| !fresh_start);
+    endpoint.health = if fresh_start { Health::default() } else { before.health };
     work.conn
         .prepare_cached(
-            "UPDATE endpoints SET url = ?, topics = ?, description = ?, metadata = ?, timeout_ms = ?, retry = ?,
-                 state = ?, state_reason = ?, parked_until = ?, version = ?, updated_at = ? WHERE no = ?",
+            "UPDATE endpoints SET url = :url, topics = :topics, description = :description, metadata = :metadata,
+                 timeout_ms = :timeout, retry = :retry, max_in_flight = :max_in_flight, rate_limit = :rate_limit,
+                 ordered = :ordered, state = :state, state_reason = :state_reason, parked_until = :parked_until,
+                 version = :version, updated_at = :updated_at
+             WHERE no = :no",
         )?
-        .execute((
-            &endpoint.url,
-            to_json(&endpoint.topics)?,
-            &endpoint.description,
-            to_json(&endpoint.metadata)?,
-            endpoint.timeout.map(|timeout| timeout.as_millis()),
-            endpoint.retry.as_ref().map(to_json).transpose()?,
-            rows::endpoint_state_code(endpoint.state),
-            &endpoint.state_reason,
-            endpoint.parked_until.map(millis),
-            endpoint.version,
-            millis(endpoint.updated_at),
-            no,
-        ))?;
+        .execute(named_params! {
+            ":url": endpoint.url,
+            ":topics": to_json(&endpoint.topics)?,
+            ":description": endpoint.description,
+            ":metadata": to_json(&endpoint.metadata)?,
+            ":timeout": endpoint.timeout.map(|timeout| timeout.as_millis()),
+            ":retry": endpoint.retry.as_ref().map(to_json).transpose()?,
+            ":max_in_flight": endpoint.max_in_flight,
+            ":rate_limit": endpoint.rate_limit.as_ref().map(to_json).transpose()?,
+            ":ordered": endpoint.ordered,
+            ":state": rows::endpoint_state_code(endpoint.state),
+            ":state_reason": endpoint.state_reason,
+            ":parked_until": endpoint.parked_until.map(millis),
+            ":version": endpoint.version,
+            ":updated_at": millis(endpoint.updated_at),
+            ":no": no,
+        })?;
+    if endpoint.health != before.health {
+        health::write(work, no, endpoint.health)?;
+    }
     if endpoint.secrets != before.secrets {
         work.conn.prepare_cached("DELETE FROM endpoint_secrets WHERE endpoint_no = ?")?.execute([no])?;
         write_secrets(work.conn, no, &endpoint)?;
     }
+    let state = &mut *work.state;
+    state.throttles.lift_one(no, &mut state.schedule, millis(endpoint.updated_at));
     changed(work, no, &endpoint)?;
+    match (before.ordered, endpoint.ordered) {
+        (false, true) => order::impose(work, no, millis(endpoint.updated_at))?,
+        (true, false) => order::lift(work, no, millis(endpoint.updated_at))?,
+        _ => {}
+    }
     Ok(endpoint)
 }
 
-/// Disables an endpoint because of what it answered, unless it is disabled or deleted already.
-pub(crate) fn disable(work: &mut Work<'_>, no: i64, reason: &str, now: i64) -> Outcome<()> {
+/// Does to an endpoint what an attempt does to it, and leaves the notices; unless the endpoint was changed since the
+/// version that was attempted.
+pub(crate) fn affect(
+    work: &mut Work<'_>,
+    no: i64,
+    version: u64,
+    effects: &EndpointEffects,
+    now: i64,
+) -> Outcome<()> {
+    if *effects == EndpointEffects::default()
+        || work.state.endpoint(work.conn, no)?.is_none_or(|stands| stands.version != version)
+    {
+        return Ok(());
+    }
+    let EndpointEffects { park_until, health, disable } = effects;
+    if let Some(until) = park_until {
+        park(work, no, millis(*until))?;
+    }
+    if let Some(effect) = health {
+        health::note(work, no, *effect, now)?;
+    }
+    if let Some(reason) = disable
+        && self::disable(work, no, reason, now)?
+    {
+        notices::leave(work.conn, no, now, &Told::Disabled { reason: reason.clone() })?;
+    }
+    Ok(())
+}
+
+/// Disables an endpoint because of what it answered, unless it is disabled or deleted already; says whether it did.
+fn disable(work: &mut Work<'_>, no: i64, reason: &str, now: i64) -> Outcome<bool> {
     let disabled = work
         .conn
         .prepare_cached(
@@ -106,10 +165,11 @@ pub(crate) fn disable(work: &mut Work<'_>, no: i64, reason: &str, now: i64) -> O
         )?
         .execute((rows::endpoint_state_code(EndpointState::Disabled), reason, now, no))?;
     if disabled == 0 {
-        return Ok(());
+        return Ok(false);
     }
     let endpoint = rows::endpoint_by_no(work.conn, no)?.ok_or_else(|| damaged("a lease without endpoint"))?;
-    changed(work, no, &endpoint)
+    changed(work, no, &endpoint)?;
+    Ok(true)
 }
 
 /// Brings what hangs on an endpoint up to its new state.
@@ -132,8 +192,7 @@ pub(crate) fn delete(work: &mut Work<'_>, no: i64, now: i64) -> Outcome<()> {
         .prepare_cached("UPDATE endpoints SET deleted_at = ?, state = ?, updated_at = ?1 WHERE no = ?")?
         .execute((now, rows::endpoint_state_code(EndpointState::Disabled), no))?;
     work.conn.prepare_cached("DELETE FROM endpoint_secrets WHERE endpoint_no = ?")?.execute([no])?;
-    work.state.forget_endpoint(no);
-    work.state.forget_endpoint_id(endpoint.id);
+    work.state.forget_deleted(no, endpoint.id);
     Ok(())
 }
 
@@ -151,15 +210,23 @@ pub(crate) fn park(work: &mut Work<'_>, no: i64, until: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// What becomes of a delivery that would be scheduled again: an endpoint that is no more, or disabled, has no queue.
-pub(crate) fn closed_as(conn: &Connection, no: i64) -> Outcome<Option<RowState>> {
-    let (state, deleted): (i64, bool) = conn
-        .prepare_cached("SELECT state, deleted_at IS NOT NULL FROM endpoints WHERE no = ?")?
-        .query_row([no], |row| Ok((row.get(0)?, row.get(1)?)))?;
+/// What a delivery finds that would be scheduled again.
+pub(crate) enum Queue {
+    /// The endpoint is no more, or disabled: it has no queue, and this becomes of the delivery.
+    Closed(RowState),
+    Open {
+        ordered: bool,
+    },
+}
+
+pub(crate) fn queue(conn: &Connection, no: i64) -> Outcome<Queue> {
+    let (state, deleted, ordered): (i64, bool, bool) = conn
+        .prepare_cached("SELECT state, deleted_at IS NOT NULL, ordered FROM endpoints WHERE no = ?")?
+        .query_row([no], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(match rows::endpoint_state(state)? {
-        _ if deleted => Some(RowState::Cancelled),
-        EndpointState::Disabled => Some(RowState::Skipped),
-        EndpointState::Enabled | EndpointState::Paused => None,
+        _ if deleted => Queue::Closed(RowState::Cancelled),
+        EndpointState::Disabled => Queue::Closed(RowState::Skipped),
+        EndpointState::Enabled | EndpointState::Paused => Queue::Open { ordered },
     })
 }
 
@@ -167,7 +234,7 @@ pub(crate) fn closed_as(conn: &Connection, no: i64) -> Outcome<Option<RowState>>
 fn close_queue(work: &mut Work<'_>, no: i64, end: RowState, now: i64) -> Outcome<()> {
     work.conn
         .prepare_cached(
-            "UPDATE deliveries SET state = ?, due_at = NULL, completed_at = ?
+            "UPDATE deliveries SET state = ?, due_at = NULL, attempt_at = NULL, completed_at = ?
              WHERE endpoint_no = ? AND due_at IS NOT NULL",
         )?
         .execute((end as i64, now, no))?;
@@ -196,8 +263,4 @@ fn write_secrets(conn: &Connection, no: i64, endpoint: &Endpoint) -> Outcome<()>
         insert.execute((no, rank, &secret.sealed.0[..], secret.expires_at.map(millis)))?;
     }
     Ok(())
-}
-
-fn to_json(value: &impl serde::Serialize) -> Outcome<String> {
-    serde_json::to_string(value).map_err(damaged)
 }

@@ -1,14 +1,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use posthaste_model::{EndpointId, EndpointState, Event, EventId, TenantId};
+use posthaste_model::{Endpoint, EndpointId, EndpointState, Event, EventId, TenantId};
 use posthaste_store::{Accepted, Intake, Missing, NewEvent, Result, StoreError, TenantView, ViewVersion};
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
     fault::{Fault, Outcome, damaged},
     key::{DeliveryKey, millis},
-    rows::RowState,
+    rows::{RowState, to_json},
     schedule::Place,
     store::SqliteStore,
     writer::Work,
@@ -49,11 +49,16 @@ fn make_view(work: &mut Work<'_>, tenant: &TenantId) -> Outcome<Arc<TenantView>>
     Ok(work.state.make_view(tenant, card, endpoints))
 }
 
+/// An endpoint that an event goes to.
+struct Target {
+    no: i64,
+    endpoint: Arc<Endpoint>,
+}
+
 /// What is known of an event before anything is written.
 enum Fate {
     New {
-        /// The numbers and states of its endpoints.
-        targets: Vec<(i64, EndpointState)>,
+        targets: Vec<Target>,
     },
     Duplicate {
         deliveries: u32,
@@ -91,7 +96,7 @@ fn accept(
 /// Decides about every event of a batch before the first is written.
 fn fates(work: &mut Work<'_>, tenant: &TenantId, tenant_no: i64, events: &[NewEvent]) -> Outcome<Vec<Fate>> {
     let mut known = work.conn.prepare_cached(
-        "SELECT topic, content_type, payload, deliveries FROM events WHERE tenant_no = ? AND id = ?",
+        "SELECT topic, content_type, payload, deliveries - sent FROM events WHERE tenant_no = ? AND id = ?",
     )?;
     let mut first: HashMap<&EventId, usize> = HashMap::new();
     let mut fates = Vec::with_capacity(events.len());
@@ -123,11 +128,7 @@ fn fates(work: &mut Work<'_>, tenant: &TenantId, tenant_no: i64, events: &[NewEv
 }
 
 /// Finds the endpoints that an event goes to, among those of its tenant.
-fn targets(
-    work: &mut Work<'_>,
-    tenant: &TenantId,
-    endpoints: &[EndpointId],
-) -> Outcome<Vec<(i64, EndpointState)>> {
+fn targets(work: &mut Work<'_>, tenant: &TenantId, endpoints: &[EndpointId]) -> Outcome<Vec<Target>> {
     if endpoints.len() > usize::from(u16::MAX) {
         return Err(damaged("an event matched more than 65,535 endpoints"));
     }
@@ -135,26 +136,23 @@ fn targets(
     let target = |id: &EndpointId| {
         let no = work.state.endpoint_no(work.conn, *id)?;
         let endpoint = work.state.endpoint(work.conn, no)?.filter(|endpoint| endpoint.tenant == *tenant);
-        Ok((no, endpoint.ok_or_else(missing)?.state))
+        Ok(Target { no, endpoint: endpoint.ok_or_else(missing)? })
     };
     endpoints.iter().map(target).collect()
 }
 
 /// Writes an event with its deliveries; answers with their number.
-fn write(
-    work: &mut Work<'_>,
-    tenant_no: i64,
-    event: &Event,
-    targets: &[(i64, EndpointState)],
-) -> Outcome<u32> {
-    let Event { id, topic, payload, accepted_at, .. } = event;
-    let accepted_at = millis(*accepted_at);
+fn write(work: &mut Work<'_>, tenant_no: i64, event: &Event, targets: &[Target]) -> Outcome<u32> {
+    let Event { id, topic, payload, options, .. } = event;
+    let (accepted_at, due_at) = (millis(event.accepted_at), millis(event.due_at()));
+    let metadata = (!options.metadata.is_empty()).then(|| to_json(&options.metadata)).transpose()?;
     work.state.last_event += 1;
     let seq = work.state.last_event;
     work.conn
         .prepare_cached(
-            "INSERT INTO events (seq, tenant_no, id, topic, content_type, payload, deliveries, accepted_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (seq, tenant_no, id, topic, content_type, payload, deliveries, accepted_at,
+                 metadata, deliver_at, retention_ms, test)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             seq,
@@ -165,19 +163,53 @@ fn write(
             &payload.bytes()[..],
             targets.len(),
             accepted_at,
+            metadata,
+            options.deliver_at.map(millis),
+            // Half of what there is of time is enough, and can be added to a time.
+            options.retention.map(|retention| retention.as_millis().min(i64::MAX as u64 / 2)),
+            options.test,
         ))?;
-    let mut insert = work.conn.prepare_cached(
-        "INSERT INTO deliveries
-             (event_seq, n, endpoint_no, state, leases, attempts, failures, due_at, completed_at)
-         VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?)",
-    )?;
-    for (n, (endpoint_no, state)) in (0..).zip(targets) {
-        if *state == EndpointState::Disabled {
-            insert.execute((seq, n, endpoint_no, RowState::Skipped as i64, None::<i64>, accepted_at))?;
-        } else {
-            insert.execute((seq, n, endpoint_no, RowState::Scheduled as i64, accepted_at, None::<i64>))?;
-            work.state.schedule.add(*endpoint_no, Place { due_at: accepted_at, key: DeliveryKey { seq, n } });
+    for (n, Target { no, endpoint }) in (0..).zip(targets) {
+        let key = DeliveryKey { seq, n };
+        if endpoint.state == EndpointState::Disabled {
+            insert(work.conn, *no, key, Stands::SkippedAt(accepted_at))?;
+            continue;
         }
+        let place = if endpoint.ordered && options.deliver_at.is_none() {
+            work.state.last_places.next(work.conn, *no, accepted_at)?
+        } else {
+            due_at
+        };
+        schedule(work, *no, Place { due_at: place, key }, due_at)?;
     }
     Ok(targets.len() as u32)
+}
+
+/// Writes a delivery that is due at a time, and has a place in the queue of its endpoint.
+pub(crate) fn schedule(work: &mut Work<'_>, endpoint_no: i64, place: Place, due_at: i64) -> Outcome<()> {
+    insert(work.conn, endpoint_no, place.key, Stands::Scheduled { place: place.due_at, due_at })?;
+    work.state.schedule.add_due(endpoint_no, place, due_at);
+    Ok(())
+}
+
+/// Where a new delivery stands.
+enum Stands {
+    Scheduled { place: i64, due_at: i64 },
+    SkippedAt(i64),
+}
+
+fn insert(conn: &Connection, endpoint_no: i64, key: DeliveryKey, stands: Stands) -> Outcome<()> {
+    let (state, place, attempt_at, completed_at) = match stands {
+        Stands::Scheduled { place, due_at } => {
+            (RowState::Scheduled, Some(place), (due_at != place).then_some(due_at), None)
+        }
+        Stands::SkippedAt(at) => (RowState::Skipped, None, None, Some(at)),
+    };
+    conn.prepare_cached(
+        "INSERT INTO deliveries
+             (event_seq, n, endpoint_no, state, leases, attempts, failures, due_at, attempt_at, completed_at)
+         VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?)",
+    )?
+    .execute((key.seq, key.n, endpoint_no, state as i64, place, attempt_at, completed_at))?;
+    Ok(())
 }

@@ -23,14 +23,26 @@ pub(crate) struct LiveLease {
     pub(crate) expires_at: i64,
     pub(crate) batch: i64,
     pub(crate) endpoint_no: i64,
-    /// When the attempt was due, in Unix milliseconds.
+    /// Its place in the endpoint's queue, in Unix milliseconds.
     pub(crate) due_at: i64,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct LiveLeases {
     by_key: HashMap<DeliveryKey, LiveLease>,
-    unsettled: HashMap<i64, usize>,
+    /// How many there are of each lease call.
+    of_batch: HashMap<i64, usize>,
+    /// How many there are of each endpoint.
+    of_endpoint: HashMap<i64, usize>,
+}
+
+/// What ended with a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// The journal row that it was the last of.
+    pub(crate) batch: Option<i64>,
+    /// The endpoint that it was the last of.
+    pub(crate) endpoint_no: Option<i64>,
 }
 
 impl LiveLeases {
@@ -46,22 +58,48 @@ impl LiveLeases {
         self.by_key.iter().map(|(key, lease)| (*key, lease))
     }
 
+    /// Whether one of an endpoint's is live.
+    pub(crate) fn any_of(&self, endpoint_no: i64) -> bool {
+        self.of_endpoint.contains_key(&endpoint_no)
+    }
+
+    /// The endpoints that have one.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = i64> {
+        self.of_endpoint.keys().copied()
+    }
+
     pub(crate) fn insert(&mut self, key: DeliveryKey, lease: LiveLease) {
-        *self.unsettled.entry(lease.batch).or_default() += 1;
+        *self.of_batch.entry(lease.batch).or_default() += 1;
+        *self.of_endpoint.entry(lease.endpoint_no).or_default() += 1;
         self.by_key.insert(key, lease);
     }
 
-    /// Ends a lease; says which journal row it was the last of, if it was.
-    pub(crate) fn remove(&mut self, key: DeliveryKey) -> Option<i64> {
-        let batch = self.by_key.remove(&key)?.batch;
-        let left = self.unsettled.get_mut(&batch)?;
-        *left -= 1;
-        if *left > 0 {
-            return None;
+    /// Follows a delivery that has another place now.
+    pub(crate) fn set_place(&mut self, key: DeliveryKey, due_at: i64) {
+        if let Some(lease) = self.by_key.get_mut(&key) {
+            lease.due_at = due_at;
         }
-        self.unsettled.remove(&batch);
-        Some(batch)
     }
+
+    /// Ends a lease. None: it is not live.
+    pub(crate) fn remove(&mut self, key: DeliveryKey) -> Option<Ended> {
+        let lease = self.by_key.remove(&key)?;
+        Some(Ended {
+            batch: one_less(&mut self.of_batch, lease.batch),
+            endpoint_no: one_less(&mut self.of_endpoint, lease.endpoint_no),
+        })
+    }
+}
+
+/// Counts one down; answers with what was counted when that was the last.
+fn one_less(counts: &mut HashMap<i64, usize>, of: i64) -> Option<i64> {
+    let left = counts.get_mut(&of)?;
+    *left -= 1;
+    if *left > 0 {
+        return None;
+    }
+    counts.remove(&of);
+    Some(of)
 }
 
 /// A lease as the journal has it.
@@ -150,14 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_batch_names_it() {
+    fn the_last_of_a_batch_or_an_endpoint_names_it() {
         let mut leases = LiveLeases::default();
         let key = |seq| DeliveryKey { seq, n: 0 };
         leases.insert(key(1), lease(7));
-        leases.insert(key(2), lease(7));
+        leases.insert(key(2), LiveLease { endpoint_no: 2, ..lease(7) });
+        assert!(leases.any_of(1) && leases.any_of(2));
+        assert_eq!(leases.remove(key(1)), Some(Ended { batch: None, endpoint_no: Some(1) }));
         assert_eq!(leases.remove(key(1)), None);
-        assert_eq!(leases.remove(key(1)), None);
-        assert_eq!(leases.remove(key(2)), Some(7));
+        assert!(!leases.any_of(1) && leases.any_of(2));
+        assert_eq!(leases.remove(key(2)), Some(Ended { batch: Some(7), endpoint_no: Some(2) }));
     }
 
     #[test]

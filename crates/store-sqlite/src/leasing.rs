@@ -1,106 +1,137 @@
 use std::sync::Arc;
 
-use posthaste_model::{Event, TenantId};
-use posthaste_store::{Lease, LeaseId, LeaseRequest, Leases};
+use posthaste_model::{Endpoint, Event, TenantId};
+use posthaste_store::{Lease, LeaseId, LeaseRequest, Leases, Missing, StoreError};
 use rusqlite::Connection;
 
 use crate::{
     deliveries::{owner, until},
-    fault::{Outcome, damaged},
-    key::millis,
+    fault::{Fault, Outcome, damaged},
+    key::{DeliveryKey, millis},
     leases::{self, Entry, LiveLease},
-    rows,
+    manual, rows,
     schedule::Place,
+    throttles::Said,
+    turns,
     writer::Work,
 };
 
-/// Leases what is due, endpoint by endpoint.
+/// Leases what was asked for by hand, and then what is due, endpoint by endpoint.
 pub(crate) fn lease(work: &mut Work<'_>, request: &LeaseRequest) -> Outcome<Leases> {
     owner(work, request.epoch)?;
-    let now = millis(request.now);
-    let expires_at = until(request.now, request.lease_for);
-    let mut leased = Vec::new();
-    let mut entries = Vec::new();
-    let mut reader = Reader::default();
+    throttle(work, request)?;
+    let mut call = Call {
+        request,
+        now: millis(request.now),
+        expires_at: until(request.now, request.lease_for),
+        batch: 0,
+        entries: Vec::new(),
+        leased: Vec::new(),
+        reader: Reader::default(),
+    };
+    manual::lease(work, &mut call)?;
     // The batch has its number before its row: the row is written when it is known what goes into it.
-    let batch = work.state.last_lease as i64 + 1;
-    while leased.len() < request.limit
-        && let Some((endpoint_no, read_to)) = work.state.schedule.begin_turn(now)
-    {
-        // A turn that gave nothing would never end.
-        let room = request.per_endpoint.max(1).min(request.limit - leased.len());
-        let turn = read_queue(work, endpoint_no, read_to, now, room)?;
-        work.state.schedule.end_turn(endpoint_no, now, turn.read_to, turn.head);
-        if turn.due.is_empty() {
+    call.batch = work.state.last_lease as i64 + 1;
+    turns::lease(work, &mut call)?;
+    if !call.entries.is_empty() {
+        leases::journal(work.conn, call.batch, request.epoch, call.expires_at, &call.entries)?;
+    }
+    let next_turn = work.state.schedule.next_turn(call.now);
+    let next_due = if work.state.manual_asked { Some(call.now) } else { next_turn };
+    Ok(Leases { leases: call.leased, next_due: next_due.map(rows::time).transpose()? })
+}
+
+/// Notes the throttles that are new.
+fn throttle(work: &mut Work<'_>, request: &LeaseRequest) -> Outcome<()> {
+    for throttle in &request.throttles {
+        let no = match work.state.endpoint_no(work.conn, throttle.endpoint) {
+            Err(Fault::Refused(StoreError::NotFound(Missing::Endpoint))) => continue,
+            found => found?,
+        };
+        let endpoint = work.state.endpoint(work.conn, no)?;
+        if endpoint.is_none_or(|endpoint| endpoint.tenant != throttle.tenant) {
             continue;
         }
-        let endpoint = work
-            .state
-            .endpoint(work.conn, endpoint_no)?
-            .ok_or_else(|| damaged("a queue without endpoint"))?;
-        for Place { due_at, key } in turn.due {
-            let (event, accepted_at) = reader.event(work.conn, key.seq, &endpoint.tenant)?;
-            let (over, attempts, failures): (u32, u32, u32) = work
-                .conn
-                .prepare_cached(
-                    "SELECT leases, attempts, failures FROM deliveries WHERE event_seq = ? AND n = ?",
-                )?
-                .query_row((key.seq, key.n), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-            work.state.last_lease += 1;
-            let id = LeaseId { epoch: request.epoch, number: work.state.last_lease };
-            entries.push(Entry { key, over });
-            let live =
-                LiveLease { number: id.number, epoch: id.epoch, expires_at, batch, endpoint_no, due_at };
-            work.state.leases_mut().insert(key, live);
-            leased.push(Lease {
-                id,
-                delivery: key.id(accepted_at),
-                event,
-                endpoint: Arc::clone(&endpoint),
-                attempt: attempts + 1,
-                failures,
-                due_at: rows::time(due_at)?,
-            });
-        }
+        let (until, at_most) = (throttle.until.map(millis), throttle.at_most);
+        let said = Said { epoch: request.epoch, until, at_most };
+        let state = &mut *work.state;
+        state.throttles.set(no, said, &mut state.schedule, millis(request.now));
     }
-    if !entries.is_empty() {
-        leases::journal(work.conn, batch, request.epoch, expires_at, &entries)?;
-    }
-    let next_due = work.state.schedule.next_turn(now).map(rows::time).transpose()?;
-    Ok(Leases { leases: leased, next_due })
+    Ok(())
 }
 
-/// What one turn found in a queue.
-struct Turn {
-    due: Vec<Place>,
-    read_to: Place,
-    head: Option<i64>,
+/// A lease call on its way. Times are Unix milliseconds.
+pub(crate) struct Call<'a> {
+    pub(crate) request: &'a LeaseRequest,
+    pub(crate) now: i64,
+    pub(crate) expires_at: i64,
+    batch: i64,
+    entries: Vec<Entry>,
+    leased: Vec<Lease>,
+    reader: Reader,
 }
 
-/// Reads up to `room` due deliveries behind `read_to`, and looks at the one after them.
-fn read_queue(work: &mut Work<'_>, endpoint_no: i64, read_to: Place, now: i64, room: usize) -> Outcome<Turn> {
-    let mut statement = work.conn.prepare_cached(
-        "SELECT due_at, event_seq, n FROM deliveries INDEXED BY deliveries_due
-         WHERE endpoint_no = ?1 AND due_at IS NOT NULL AND due_at >= ?2
-           AND (due_at, event_seq, n) > (?2, ?3, ?4)
-         ORDER BY due_at, event_seq, n",
-    )?;
-    let mut found = statement.query((endpoint_no, read_to.due_at, read_to.key.seq, read_to.key.n))?;
-    let mut turn = Turn { due: Vec::with_capacity(room), read_to, head: None };
-    let leases = work.state.leases();
-    while let Some(row) = found.next()? {
-        let place = rows::place(row.get(0)?, row.get(1)?, row.get(2)?);
-        let leased = leases.contains(place.key);
-        if !leased && (place.due_at > now || turn.due.len() == room) {
-            turn.head = Some(place.due_at);
-            break;
-        }
-        turn.read_to = place;
-        if !leased {
-            turn.due.push(place);
-        }
+impl Call<'_> {
+    /// How many more it may give.
+    pub(crate) fn room(&self) -> usize {
+        self.request.limit.saturating_sub(self.leased.len())
     }
-    Ok(turn)
+
+    /// Leases a delivery that is due.
+    pub(crate) fn lease(
+        &mut self,
+        work: &mut Work<'_>,
+        endpoint_no: i64,
+        endpoint: &Arc<Endpoint>,
+        Place { due_at: place, key }: Place,
+        due_at: i64,
+    ) -> Outcome<()> {
+        let (over, attempts, failures) = work
+            .conn
+            .prepare_cached(
+                "SELECT leases, attempts, failures FROM deliveries WHERE event_seq = ? AND n = ?",
+            )?
+            .query_row((key.seq, key.n), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let given = Given { key, attempts, failures, manual: false, due_at };
+        let LeaseId { epoch, number } = self.give(work, endpoint, given)?;
+        let (expires_at, batch) = (self.expires_at, self.batch);
+        let live = LiveLease { number, epoch, expires_at, batch, endpoint_no, due_at: place };
+        work.state.leases_mut().insert(key, live);
+        self.entries.push(Entry { key, over });
+        Ok(())
+    }
+
+    /// Adds a lease to the answer; says its name.
+    pub(crate) fn give(
+        &mut self,
+        work: &mut Work<'_>,
+        endpoint: &Arc<Endpoint>,
+        given: Given,
+    ) -> Outcome<LeaseId> {
+        let (event, accepted_at) = self.reader.event(work.conn, given.key.seq, &endpoint.tenant)?;
+        work.state.last_lease += 1;
+        let id = LeaseId { epoch: self.request.epoch, number: work.state.last_lease };
+        self.leased.push(Lease {
+            id,
+            delivery: given.key.id(accepted_at),
+            event,
+            endpoint: Arc::clone(endpoint),
+            attempt: given.attempts + 1,
+            failures: given.failures,
+            manual: given.manual,
+            due_at: rows::time(given.due_at)?,
+        });
+        Ok(id)
+    }
+}
+
+/// What is leased.
+pub(crate) struct Given {
+    pub(crate) key: DeliveryKey,
+    pub(crate) attempts: u32,
+    pub(crate) failures: u32,
+    pub(crate) manual: bool,
+    pub(crate) due_at: i64,
 }
 
 /// Reads events, and the same one only once in a row: the deliveries of one event lie side by side.

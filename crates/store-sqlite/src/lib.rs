@@ -4,7 +4,7 @@
 //! - Readers have connections of their own (`readers`) and never wait for the writer.
 //! - Beside the tables the writer keeps memory (`state`): whose turn it is (`schedule`), which leases are live
 //!   (`leases`), the catalogue that is in use. It is loaded from the tables, never the other way round; only who
-//!   drives the deliveries is known to memory alone.
+//!   drives the deliveries, and what it throttles, is known to memory alone.
 //! - A second process is refused at the door (`lock`).
 //!
 //! This is the only crate that knows SQL.
@@ -13,15 +13,21 @@ mod catalogue;
 mod deliveries;
 mod endpoints;
 mod fault;
+mod health;
 mod intake;
 mod key;
 mod leases;
 mod leasing;
 mod lock;
+mod manual;
 mod meta;
+mod notices;
+mod order;
 mod queries;
+mod queue;
 mod readers;
 mod recovery;
+mod repairs;
 mod retention;
 mod rows;
 mod schedule;
@@ -30,6 +36,8 @@ mod settling;
 mod shared;
 mod state;
 mod store;
+mod throttles;
+mod turns;
 mod writer;
 
 pub use store::SqliteStore;

@@ -141,19 +141,21 @@ fn deliveries(
     }
     let mut statement = conn.prepare_cached(&format!(
         "SELECT {} WHERE e.tenant_no = :tenant AND e.seq BETWEEN :low AND :high AND (e.seq, d.n) < (:high, :n)
-           AND (:state IS NULL OR d.state = :state) AND (:topic IS NULL OR e.topic = :topic)
+           AND (:state IS NULL OR d.state BETWEEN :state AND :last_state) AND (:topic IS NULL OR e.topic = :topic)
            AND (:endpoint IS NULL OR p.id = :endpoint)
          ORDER BY e.seq DESC, d.n DESC",
         rows::DELIVERY
     ))?;
     // `n` counts below 65,536, so the last of an event is still before this.
     let n = i64::from(high.n) + i64::from(page.after.is_none() || high.n == u16::MAX);
+    let states = filter.state.map(RowState::of);
     let mut found = statement.query(named_params! {
         ":tenant": tenant_no,
         ":low": low,
         ":high": high.seq,
         ":n": n,
-        ":state": filter.state.map(|state| RowState::of(state) as i64),
+        ":state": states.map(|(first, _)| first as i64),
+        ":last_state": states.map(|(_, last)| last as i64),
         ":topic": filter.topic.as_ref().map(|topic| topic.as_str()),
         ":endpoint": filter.endpoint.map(|endpoint| *endpoint.uuid().as_bytes()),
     })?;

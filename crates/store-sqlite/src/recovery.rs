@@ -1,17 +1,17 @@
-use posthaste_model::{Attempt, AttemptId, Decision, Next, Timestamp};
-use posthaste_store::{Epoch, Recovered};
+use posthaste_model::{Attempt, AttemptId, Decision, EndpointEffects, Next, Timestamp};
+use posthaste_store::{Epoch, LeaseId, Recovered};
 
 use crate::{
     deliveries::owner,
     fault::Outcome,
     key::DeliveryKey,
     leases::LiveLease,
-    rows,
+    manual, rows,
     settling::{end_lease, insert_attempt, move_on},
     writer::Work,
 };
 
-/// Gives back what older epochs, and leases that ran out, left behind.
+/// Gives back what older epochs, and leases that ran out, left behind, and lifts what older epochs throttled.
 pub(crate) fn recover(work: &mut Work<'_>, epoch: Epoch, now: i64) -> Outcome<Recovered> {
     owner(work, epoch)?;
     let at = rows::time(now)?;
@@ -23,22 +23,31 @@ pub(crate) fn recover(work: &mut Work<'_>, epoch: Epoch, now: i64) -> Outcome<Re
         .filter(|(_, lease)| lease.expires_at <= now || (lease.epoch < epoch && !spared(lease.epoch)))
         .map(|(key, lease)| (key, *lease))
         .collect();
+    let manual_left_behind = manual::left_behind(work.conn, epoch, now, spared)?;
     let mut recovered = Recovered::default();
     for (key, lease) in left_behind {
-        let unknown = unknown(lease, at);
+        let unknown = unknown(LeaseId { epoch: lease.epoch, number: lease.number }, false, at);
         insert_attempt(work.conn, key, &unknown)?;
         end_lease(work, key)?;
-        let decision = Decision { next: Next::Release { at }, endpoint: None };
-        move_on(work, key, lease.endpoint_no, &decision, Some(&unknown), now)?;
+        let decision = Decision { next: Next::Release { at }, endpoint: EndpointEffects::default() };
+        move_on(work, key, &lease, &decision, Some(&unknown), now)?;
         recovered.interrupted += 1;
+    }
+    for left in manual_left_behind {
+        manual::interrupt(work.conn, &left, &unknown(left.lease, true, at))?;
+        recovered.interrupted += 1;
+    }
+    let state = &mut *work.state;
+    if state.throttles.lift(epoch, &mut state.schedule, now) {
+        state.wake();
     }
     Ok(recovered)
 }
 
 /// The attempt that a lease may have made.
-fn unknown(lease: LiveLease, at: Timestamp) -> Attempt {
+fn unknown(lease: LeaseId, manual: bool, at: Timestamp) -> Attempt {
     let mut unique = [0; 10];
     unique[..2].copy_from_slice(&(lease.epoch.0 as u16).to_be_bytes());
     unique[2..].copy_from_slice(&lease.number.to_be_bytes());
-    Attempt::interrupted(AttemptId::mint(at, unique), at)
+    Attempt::interrupted(AttemptId::mint(at, unique), manual, at)
 }

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use posthaste_model::{
-    Attempt, AttemptId, Delivery, DeliveryState, Endpoint, EndpointId, EndpointSecret, EndpointState,
-    ErrorClass, Event, Outcome as AttemptOutcome, Payload, Period, Reply, Sealed, Timestamp, Timings,
+    Attempt, AttemptId, Delivery, DeliveryReason, DeliveryState, Endpoint, EndpointId, EndpointSecret,
+    EndpointState, ErrorClass, Event, EventOptions, Health, Outcome as AttemptOutcome, Payload, Period,
+    Reply, Sealed, Timestamp, Timings,
 };
 use posthaste_store::EventRecord;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -26,31 +27,45 @@ pub(crate) enum RowState {
     Delivered = 1,
     Exhausted = 2,
     Skipped = 3,
+    /// Because its endpoint was deleted.
     Cancelled = 4,
+    /// By an operator.
+    GivenUp = 5,
 }
 
 impl RowState {
-    fn delivery_state(code: i64, leased: bool, endpoint: EndpointState) -> Outcome<DeliveryState> {
+    /// What a row says of its delivery.
+    pub(crate) fn read(
+        code: i64,
+        leased: bool,
+        endpoint: EndpointState,
+    ) -> Outcome<(DeliveryState, Option<DeliveryReason>)> {
         Ok(match code {
-            0 if leased => DeliveryState::InFlight,
-            0 if endpoint == EndpointState::Paused => DeliveryState::Held,
-            0 => DeliveryState::Scheduled,
-            1 => DeliveryState::Delivered,
-            2 => DeliveryState::Exhausted,
-            3 => DeliveryState::Skipped,
-            4 => DeliveryState::Cancelled,
+            0 if leased => (DeliveryState::InFlight, None),
+            0 if endpoint == EndpointState::Paused => {
+                (DeliveryState::Held, Some(DeliveryReason::EndpointPaused))
+            }
+            0 => (DeliveryState::Scheduled, None),
+            1 => (DeliveryState::Delivered, None),
+            2 => (DeliveryState::Exhausted, None),
+            3 => (DeliveryState::Skipped, Some(DeliveryReason::EndpointDisabled)),
+            4 => (DeliveryState::Cancelled, Some(DeliveryReason::EndpointDeleted)),
+            5 => (DeliveryState::Cancelled, Some(DeliveryReason::Operator)),
             other => return Err(damaged(format!("delivery state {other}"))),
         })
     }
 
-    /// What a row must say for its delivery to be in `state`, as far as the row alone decides.
-    pub(crate) fn of(state: DeliveryState) -> Self {
+    /// What a row must say for its delivery to be in `state`, as far as the row alone decides: the first and the last
+    /// of the codes.
+    pub(crate) fn of(state: DeliveryState) -> (Self, Self) {
         match state {
-            DeliveryState::Scheduled | DeliveryState::InFlight | DeliveryState::Held => Self::Scheduled,
-            DeliveryState::Delivered => Self::Delivered,
-            DeliveryState::Exhausted => Self::Exhausted,
-            DeliveryState::Skipped => Self::Skipped,
-            DeliveryState::Cancelled => Self::Cancelled,
+            DeliveryState::Scheduled | DeliveryState::InFlight | DeliveryState::Held => {
+                (Self::Scheduled, Self::Scheduled)
+            }
+            DeliveryState::Delivered => (Self::Delivered, Self::Delivered),
+            DeliveryState::Exhausted => (Self::Exhausted, Self::Exhausted),
+            DeliveryState::Skipped => (Self::Skipped, Self::Skipped),
+            DeliveryState::Cancelled => (Self::Cancelled, Self::GivenUp),
         }
     }
 }
@@ -97,6 +112,10 @@ pub(crate) fn json<T: DeserializeOwned>(text: &str) -> Outcome<T> {
     serde_json::from_str(text).map_err(damaged)
 }
 
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Outcome<String> {
+    serde_json::to_string(value).map_err(damaged)
+}
+
 pub(crate) fn place(due_at: i64, seq: i64, n: u16) -> Place {
     Place { due_at, key: DeliveryKey { seq, n } }
 }
@@ -107,13 +126,15 @@ fn text<'a>(row: &'a Row<'_>, column: usize) -> Outcome<&'a str> {
 
 /// The columns that [`endpoint`] reads.
 pub(crate) const ENDPOINT: &str = "p.no, p.id, t.id, p.url, p.topics, p.description, p.metadata, p.timeout_ms, \
-     p.retry, p.state, p.state_reason, p.parked_until, p.version, p.created_at, p.updated_at \
+     p.retry, p.state, p.state_reason, p.parked_until, p.version, p.created_at, p.updated_at, \
+     p.max_in_flight, p.rate_limit, p.ordered, p.failing_since, p.failures, p.exhausted, p.warned \
      FROM endpoints p JOIN tenants t ON t.no = p.tenant_no";
 
 /// Reads an endpoint, but for its secrets.
 pub(crate) fn endpoint(conn: &Connection, row: &Row<'_>) -> Outcome<Endpoint> {
     let no: i64 = row.get(0)?;
     let retry: Option<String> = row.get(8)?;
+    let rate_limit: Option<String> = row.get(16)?;
     Ok(Endpoint {
         id: EndpointId::from_uuid(
             uuid_from_blob(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?).map_err(damaged)?,
@@ -123,11 +144,20 @@ pub(crate) fn endpoint(conn: &Connection, row: &Row<'_>) -> Outcome<Endpoint> {
         topics: json(text(row, 4)?)?,
         description: row.get(5)?,
         metadata: json::<BTreeMap<String, String>>(text(row, 6)?)?,
-        timeout: row.get::<_, Option<u64>>(7)?.map(|ms| Period(Duration::from_millis(ms))),
+        timeout: row.get::<_, Option<u64>>(7)?.map(Period::from_millis),
         retry: retry.as_deref().map(json).transpose()?,
+        max_in_flight: row.get(15)?,
+        rate_limit: rate_limit.as_deref().map(json).transpose()?,
+        ordered: row.get(17)?,
         state: endpoint_state(row.get(9)?)?,
         state_reason: row.get(10)?,
         parked_until: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,
+        health: Health {
+            failing_since: row.get::<_, Option<i64>>(18)?.map(time).transpose()?,
+            failures: row.get(19)?,
+            exhausted: row.get(20)?,
+            warned: row.get(21)?,
+        },
         secrets: secrets(conn, no)?,
         version: row.get(12)?,
         created_at: time(row.get(13)?)?,
@@ -157,7 +187,8 @@ pub(crate) fn endpoint_by_no(conn: &Connection, no: i64) -> Outcome<Option<Endpo
 }
 
 /// The columns that [`event`] reads; the tenant's id is the caller's to know.
-pub(crate) const EVENT: &str = "e.id, e.topic, e.content_type, e.payload, e.accepted_at, e.deliveries, e.seq";
+pub(crate) const EVENT: &str = "e.id, e.topic, e.content_type, e.payload, e.accepted_at, e.deliveries, e.seq, \
+     e.metadata, e.deliver_at, e.retention_ms, e.test";
 
 pub(crate) fn event(row: &Row<'_>, tenant: &posthaste_model::TenantId) -> Outcome<EventRecord> {
     Ok(EventRecord {
@@ -167,14 +198,25 @@ pub(crate) fn event(row: &Row<'_>, tenant: &posthaste_model::TenantId) -> Outcom
             topic: parse(text(row, 1)?)?,
             payload: Payload::from_parts(row.get(2)?, Bytes::from(row.get::<_, Vec<u8>>(3)?)),
             accepted_at: time(row.get(4)?)?,
+            options: options(row)?,
         },
         deliveries: row.get(5)?,
     })
 }
 
+fn options(row: &Row<'_>) -> Outcome<EventOptions> {
+    let metadata: Option<String> = row.get(7)?;
+    Ok(EventOptions {
+        metadata: metadata.as_deref().map(json).transpose()?.unwrap_or_default(),
+        deliver_at: row.get::<_, Option<i64>>(8)?.map(time).transpose()?,
+        retention: row.get::<_, Option<u64>>(9)?.map(Period::from_millis),
+        test: row.get(10)?,
+    })
+}
+
 /// The columns that [`delivery`] reads.
 pub(crate) const DELIVERY: &str = "d.event_seq, d.n, e.id, e.topic, e.accepted_at, p.id, p.state, d.state, \
-     d.attempts, d.failures, d.due_at, d.last_status, d.last_error, d.completed_at \
+     d.attempts, d.failures, ifnull(d.attempt_at, d.due_at), d.last_status, d.last_error, d.completed_at \
      FROM events e JOIN deliveries d ON d.event_seq = e.seq JOIN endpoints p ON p.no = d.endpoint_no";
 
 pub(crate) fn delivery_key(row: &Row<'_>) -> rusqlite::Result<DeliveryKey> {
@@ -184,7 +226,7 @@ pub(crate) fn delivery_key(row: &Row<'_>) -> rusqlite::Result<DeliveryKey> {
 pub(crate) fn delivery(row: &Row<'_>, tenant: &posthaste_model::TenantId, leased: bool) -> Outcome<Delivery> {
     let accepted_at: i64 = row.get(4)?;
     let endpoint = row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?;
-    let state = RowState::delivery_state(row.get(7)?, leased, endpoint_state(row.get(6)?)?)?;
+    let (state, reason) = RowState::read(row.get(7)?, leased, endpoint_state(row.get(6)?)?)?;
     let due_at = row.get::<_, Option<i64>>(10)?.filter(|_| !leased);
     Ok(Delivery {
         id: delivery_key(row)?.id(accepted_at),
@@ -193,6 +235,7 @@ pub(crate) fn delivery(row: &Row<'_>, tenant: &posthaste_model::TenantId, leased
         topic: parse(text(row, 3)?)?,
         endpoint: EndpointId::from_uuid(uuid_from_blob(endpoint).map_err(damaged)?),
         state,
+        reason,
         attempts: row.get(8)?,
         failures: row.get(9)?,
         due_at: due_at.map(time).transpose()?,
@@ -205,7 +248,7 @@ pub(crate) fn delivery(row: &Row<'_>, tenant: &posthaste_model::TenantId, leased
 
 /// The columns that [`attempt`] reads.
 pub(crate) const ATTEMPT: &str = "number, id, started_at, queued_us, first_byte_us, total_us, status, headers, \
-     body, truncated, error, detail FROM attempts";
+     body, truncated, error, detail, manual FROM attempts";
 
 pub(crate) fn attempt(row: &Row<'_>) -> Outcome<Attempt> {
     let micros = |column| row.get::<_, u64>(column).map(Duration::from_micros);
@@ -222,6 +265,7 @@ pub(crate) fn attempt(row: &Row<'_>) -> Outcome<Attempt> {
     Ok(Attempt {
         id: AttemptId::from_uuid(uuid_from_blob(id).map_err(damaged)?),
         number: row.get(0)?,
+        manual: row.get(12)?,
         started_at: time(row.get(2)?)?,
         timings: Timings {
             queued: micros(3)?,

@@ -1,8 +1,9 @@
 //! Whose turn it is.
 //!
 //! Each endpoint with scheduled deliveries has a queue in the tables, ordered by due time. This is the memory beside
-//! those queues: which endpoint's head is due, in which order the endpoints take turns, and how far each queue has
-//! been leased, so that a lease never reads what it read before. All of it can be rebuilt from the tables.
+//! those queues: which endpoint's head is due, what keeps an endpoint back, in which order the endpoints take turns, and
+//! how far each queue has been leased, so that a lease never reads what it read before. All of it can be rebuilt from the
+//! tables, but for what the owner throttles ([`crate::throttles`]).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -33,11 +34,27 @@ pub(crate) struct Schedule {
 struct Queue {
     /// What lies up to here was leased, settled, or never there.
     read_to: Place,
-    /// When the first delivery after `read_to` is due; none: there is none.
+    /// When the first delivery after `read_to` is due; none: there is none. It may turn out to be due later.
     head: Option<i64>,
-    /// No turn before then.
+    /// No turn before then, because of what the endpoint is or asked for.
     hold_until: i64,
+    /// No turn before then, because the owner says so.
+    throttled_until: i64,
+    /// Whom the others of an ordered endpoint wait for, and until when.
+    waits_for: Option<(Place, i64)>,
+    /// One of an ordered endpoint is in flight: no turn until that is over.
+    busy: bool,
     position: Position,
+}
+
+impl Queue {
+    /// When the next turn can be; none: time alone does not bring one.
+    fn ready_at(&self) -> Option<i64> {
+        let head = self.head.filter(|_| !self.busy)?;
+        let waits_until = self.waits_for.map_or(i64::MIN, |(_, until)| until);
+        let at = head.max(self.hold_until).max(self.throttled_until).max(waits_until);
+        (at != FOR_EVER).then_some(at)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -51,13 +68,19 @@ enum Position {
 pub(crate) const FOR_EVER: i64 = i64::MAX;
 
 impl Schedule {
-    /// A delivery is scheduled, anew or again.
+    /// A delivery is scheduled, anew or again, and due at its place.
     pub(crate) fn add(&mut self, endpoint: i64, place: Place) {
+        self.add_due(endpoint, place, place.due_at);
+    }
+
+    /// A delivery is scheduled, anew or again.
+    pub(crate) fn add_due(&mut self, endpoint: i64, place: Place, due_at: i64) {
         let queue = self.queue(endpoint);
         if place <= queue.read_to {
             queue.read_to = Place { due_at: place.due_at, key: DeliveryKey { seq: i64::MIN, n: 0 } };
         }
-        queue.head = Some(queue.head.map_or(place.due_at, |head| head.min(place.due_at)));
+        queue.head = Some(queue.head.map_or(due_at, |head| head.min(due_at)));
+        queue.waits_for.take_if(|(head, _)| place < *head);
         // Whoever is in line keeps the place.
         if queue.position != Position::InLine {
             self.position(endpoint);
@@ -73,13 +96,49 @@ impl Schedule {
         }
     }
 
-    /// Nothing is scheduled for the endpoint any more.
-    pub(crate) fn clear(&mut self, endpoint: i64) {
-        self.queue(endpoint).head = None;
+    /// The owner lets the endpoint have no turn before `until`. Who is in line, and may have a turn, keeps the place.
+    pub(crate) fn throttle(&mut self, endpoint: i64, until: i64, now: i64) {
+        let queue = self.queue(endpoint);
+        queue.throttled_until = until;
+        if queue.position != Position::InLine || until > now {
+            self.position(endpoint);
+        }
+    }
+
+    /// One of an ordered endpoint is in flight: no turn until [`Self::free`].
+    pub(crate) fn occupy(&mut self, endpoint: i64) {
+        self.queue(endpoint).busy = true;
         self.position(endpoint);
     }
 
-    /// The endpoint whose turn it is, and where its queue goes on. [`Self::end_turn`] must follow.
+    /// Nothing of the endpoint is in flight; says whether its queue waited for that.
+    pub(crate) fn free(&mut self, endpoint: i64) -> bool {
+        let waited = self.queues.get_mut(&endpoint).is_some_and(|queue| std::mem::take(&mut queue.busy));
+        if waited {
+            self.position(endpoint);
+        }
+        waited
+    }
+
+    /// Nothing is scheduled for the endpoint any more.
+    pub(crate) fn clear(&mut self, endpoint: i64) {
+        self.restart(endpoint, None, i64::MIN);
+    }
+
+    /// The endpoint's queue is another one, whose first is due at `head`.
+    pub(crate) fn restart(&mut self, endpoint: i64, head: Option<i64>, now: i64) {
+        let queue = self.queue(endpoint);
+        queue.read_to = Place::START;
+        queue.head = head;
+        queue.waits_for = None;
+        // Whoever is in line keeps the place.
+        if queue.position != Position::InLine || queue.ready_at().is_none_or(|at| at > now) {
+            self.position(endpoint);
+        }
+    }
+
+    /// The endpoint whose turn it is, and where its queue goes on. [`Self::end_turn`] or
+    /// [`Self::postpone_turn`] must follow.
     pub(crate) fn begin_turn(&mut self, now: i64) -> Option<(i64, Place)> {
         while let Some(&(at, endpoint)) = self.waiting.first()
             && at <= now
@@ -91,7 +150,13 @@ impl Schedule {
         let endpoint = self.line.pop_front()?;
         let queue = self.queue(endpoint);
         queue.position = Position::Idle;
+        queue.waits_for = None;
         Some((endpoint, queue.read_to))
+    }
+
+    /// The first in the queue of an ordered endpoint, whose turn it is, is not due before `until`.
+    pub(crate) fn wait_for(&mut self, endpoint: i64, place: Place, until: i64) {
+        self.queue(endpoint).waits_for = Some((place, until));
     }
 
     /// The queue was read up to a place, and what follows is due at `head`.
@@ -99,19 +164,22 @@ impl Schedule {
         let queue = self.queue(endpoint);
         queue.read_to = read_to;
         queue.head = head;
-        match head {
+        match queue.ready_at() {
             // Behind everyone who waits already, however long this head has been due.
-            Some(due) if due <= now => {
-                queue.position = Position::InLine;
-                self.line.push_back(endpoint);
-            }
+            Some(at) if at <= now => self.postpone_turn(endpoint),
             _ => self.position(endpoint),
         }
     }
 
+    /// The turn comes after everybody else's.
+    pub(crate) fn postpone_turn(&mut self, endpoint: i64) {
+        self.queue(endpoint).position = Position::InLine;
+        self.line.push_back(endpoint);
+    }
+
     /// When the next turn can begin; none: nothing is scheduled that time alone would bring.
     pub(crate) fn next_turn(&self, now: i64) -> Option<i64> {
-        if self.line.is_empty() { self.waiting.first().map(|&(at, _)| at) } else { Some(now) }
+        if self.line.is_empty() { self.waiting.first().map(|&(at, _)| at.max(now)) } else { Some(now) }
     }
 
     fn queue(&mut self, endpoint: i64) -> &mut Queue {
@@ -119,14 +187,17 @@ impl Schedule {
             read_to: Place::START,
             head: None,
             hold_until: i64::MIN,
+            throttled_until: i64::MIN,
+            waits_for: None,
+            busy: false,
             position: Position::Idle,
         })
     }
 
-    /// Moves an endpoint to where its head and its hold put it.
+    /// Moves an endpoint to where its head and what keeps it back put it.
     fn position(&mut self, endpoint: i64) {
         let queue = self.queue(endpoint);
-        let at = queue.head.map(|head| head.max(queue.hold_until)).filter(|&at| at != FOR_EVER);
+        let at = queue.ready_at();
         let old =
             std::mem::replace(&mut queue.position, at.map_or(Position::Idle, |at| Position::Waiting { at }));
         match old {
@@ -222,6 +293,72 @@ mod tests {
         schedule.add(1, place(10, 3));
         let (_, from) = schedule.begin_turn(10).unwrap();
         assert!(from < place(10, 3));
+    }
+
+    #[test]
+    fn a_throttle_and_a_hold_both_count() {
+        let mut schedule = Schedule::default();
+        schedule.add(1, place(1, 1));
+        schedule.hold(1, 10);
+        schedule.throttle(1, 20, 5);
+        assert_eq!(schedule.next_turn(5), Some(20));
+        schedule.throttle(1, i64::MIN, 5);
+        assert_eq!(schedule.next_turn(5), Some(10));
+    }
+
+    #[test]
+    fn a_throttle_that_is_lifted_costs_no_place_in_line() {
+        let mut schedule = Schedule::default();
+        for endpoint in [1, 2] {
+            schedule.add(endpoint, place(endpoint, endpoint));
+        }
+        let (first, _) = schedule.begin_turn(5).unwrap();
+        schedule.postpone_turn(first);
+        schedule.throttle(2, 4, 5);
+        assert_eq!(turns(&mut schedule, 5), [2, 1]);
+    }
+
+    #[test]
+    fn a_busy_endpoint_gets_no_turn() {
+        let mut schedule = Schedule::default();
+        schedule.add(1, place(1, 1));
+        schedule.occupy(1);
+        schedule.add(1, place(2, 2));
+        assert_eq!(turns(&mut schedule, 5), NOBODY);
+        assert_eq!(schedule.next_turn(5), None);
+        assert!(schedule.free(1));
+        assert!(!schedule.free(1));
+        assert_eq!(turns(&mut schedule, 5), [1]);
+    }
+
+    /// The first of endpoint 1 turned out not to be due before 30.
+    fn waiting_for_the_first() -> Schedule {
+        let mut schedule = Schedule::default();
+        schedule.add(1, place(10, 5));
+        let (_, from) = schedule.begin_turn(10).unwrap();
+        schedule.wait_for(1, place(10, 5), 30);
+        schedule.end_turn(1, 10, from, Some(30));
+        schedule
+    }
+
+    #[test]
+    fn the_others_wait_for_the_first() {
+        let mut schedule = waiting_for_the_first();
+        schedule.add(1, place(11, 6));
+        assert_eq!(turns(&mut schedule, 29), NOBODY);
+        assert_eq!(schedule.next_turn(29), Some(30));
+        assert_eq!(turns(&mut schedule, 30), [1]);
+    }
+
+    #[test]
+    fn nobody_waits_for_who_has_left_or_is_not_the_first_any_more() {
+        let mut left = waiting_for_the_first();
+        left.add(1, place(11, 6));
+        left.restart(1, Some(11), 11);
+        assert_eq!(turns(&mut left, 11), [1]);
+        let mut overtaken = waiting_for_the_first();
+        overtaken.add(1, place(9, 6));
+        assert_eq!(turns(&mut overtaken, 11), [1]);
     }
 
     #[test]

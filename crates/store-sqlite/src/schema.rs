@@ -4,7 +4,8 @@ use rusqlite::Connection;
 use crate::fault::Outcome;
 
 /// Each step takes the schema from its index to the next version. A step that was released never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001_first.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("schema/0001_first.sql"), include_str!("schema/0002_limits_and_repairs.sql")];
 
 /// Bytes. Larger than SQLite's default, because rows carry payloads.
 const PAGE_SIZE: u32 = 8_192;

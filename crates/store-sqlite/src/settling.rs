@@ -1,13 +1,15 @@
 use std::time::Duration;
 
-use posthaste_model::{Attempt, Decision, EndpointEffect, Next, Outcome as AttemptOutcome};
-use posthaste_store::{Settled, Settlement};
+use posthaste_model::{Attempt, Decision, Next, Outcome as AttemptOutcome};
+use posthaste_store::{Settled, Settlement, Told};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
-    endpoints,
+    endpoints::{self, Queue},
     fault::{Outcome, damaged},
     key::{DeliveryKey, millis},
+    leases::{Ended, LiveLease},
+    manual, notices,
     rows::{self, RowState},
     schedule::Place,
     writer::Work,
@@ -16,66 +18,80 @@ use crate::{
 /// Ends a lease with what came of it.
 pub(crate) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Outcome<Settled> {
     let key = DeliveryKey::of(settlement.delivery);
-    let live = work.state.leases().get(key).copied();
+    let settled = if settlement.manual {
+        manual::settle(work, key, settlement)?
+    } else {
+        settle_due(work, key, settlement)?
+    };
+    if settled == Settled::Stale
+        && let Some(attempt) = &settlement.attempt
+    {
+        record_late(work.conn, key, settlement, attempt)?;
+    }
+    Ok(settled)
+}
+
+/// Ends the lease of a delivery that was due, if it is live.
+fn settle_due(work: &mut Work<'_>, key: DeliveryKey, settlement: &Settlement) -> Outcome<Settled> {
+    let Settlement { lease, delivery, endpoint_version, attempt, decision, .. } = settlement;
     let now = millis(settlement.now);
-    let Some(live) =
-        live.filter(|live| live.epoch == settlement.lease.epoch && live.number == settlement.lease.number)
-    else {
-        if let Some(attempt) = &settlement.attempt {
-            record_late(work.conn, key, settlement, attempt)?;
-        }
+    let live = work.state.leases().get(key).copied();
+    let Some(live) = live.filter(|live| live.epoch == lease.epoch && live.number == lease.number) else {
         return Ok(Settled::Stale);
     };
-    if let Some(attempt) = &settlement.attempt {
+    if let Some(attempt) = attempt {
         insert_attempt(work.conn, key, attempt)?;
     }
     end_lease(work, key)?;
-    if let Some(effect) = &settlement.decision.endpoint {
-        match effect {
-            EndpointEffect::Park { until } => endpoints::park(work, live.endpoint_no, millis(*until))?,
-            EndpointEffect::Disable { reason } => endpoints::disable(work, live.endpoint_no, reason, now)?,
-        }
+    endpoints::affect(work, live.endpoint_no, *endpoint_version, &decision.endpoint, now)?;
+    move_on(work, key, &live, decision, attempt.as_ref(), now)?;
+    if decision.next == Next::Exhausted {
+        notices::leave(work.conn, live.endpoint_no, now, &Told::Exhausted { delivery: *delivery })?;
     }
-    move_on(work, key, live.endpoint_no, &settlement.decision, settlement.attempt.as_ref(), now)?;
     Ok(Settled::Applied)
 }
 
-/// Writes where a delivery goes from here, after its attempt, if there was one, was inserted.
+/// Writes where a delivery goes from here, after its lease was ended, and its attempt, if there was one, was inserted.
 pub(crate) fn move_on(
     work: &mut Work<'_>,
     key: DeliveryKey,
-    endpoint_no: i64,
+    lease: &LiveLease,
     decision: &Decision,
     attempt: Option<&Attempt>,
     now: i64,
 ) -> Outcome<()> {
+    let endpoint_no = lease.endpoint_no;
     let (state, due_at, charged) = match decision.next {
         Next::Delivered => (RowState::Delivered, None, false),
         Next::Exhausted => (RowState::Exhausted, None, true),
         Next::Skipped => (RowState::Skipped, None, true),
         Next::Retry { at } => (RowState::Scheduled, Some(millis(at)), true),
         Next::Release { at } => (RowState::Scheduled, Some(millis(at)), false),
+        // Said of what is no manual attempt: it is due as it was.
+        Next::Stay => (RowState::Scheduled, Some(now), false),
     };
-    let (state, due_at) = match due_at {
-        Some(_) => match endpoints::closed_as(work.conn, endpoint_no)? {
-            Some(end) => (end, None),
-            None => (state, due_at),
+    let (state, place, attempt_at) = match due_at {
+        None => (state, None, None),
+        Some(at) => match endpoints::queue(work.conn, endpoint_no)? {
+            Queue::Closed(end) => (end, None, None),
+            Queue::Open { ordered: false } => (state, Some(at), None),
+            Queue::Open { ordered: true } => (state, Some(lease.due_at), Some(at)),
         },
-        None => (state, None),
     };
-    let completed_at = due_at.is_none().then_some(now);
+    let completed_at = place.is_none().then_some(now);
     match attempt {
         Some(attempt) => work
             .conn
             .prepare_cached(
-                "UPDATE deliveries SET state = ?, due_at = ?, completed_at = ?, leases = leases + 1,
-                     attempts = attempts + 1, failures = failures + ?,
+                "UPDATE deliveries SET state = ?, due_at = ?, attempt_at = ?, completed_at = ?,
+                     leases = leases + 1, attempts = attempts + 1, failures = failures + ?,
                      last_status = ifnull(?, last_status), last_error = ?
                  WHERE event_seq = ? AND n = ?",
             )?
             .execute((
                 state as i64,
-                due_at,
+                place,
+                attempt_at,
                 completed_at,
                 charged,
                 attempt.outcome.status(),
@@ -86,23 +102,40 @@ pub(crate) fn move_on(
         None => work
             .conn
             .prepare_cached(
-                "UPDATE deliveries SET state = ?, due_at = ?, completed_at = ?, leases = leases + 1
+                "UPDATE deliveries SET state = ?, due_at = ?, attempt_at = ?, completed_at = ?, leases = leases + 1
                  WHERE event_seq = ? AND n = ?",
             )?
-            .execute((state as i64, due_at, completed_at, key.seq, key.n))?,
+            .execute((state as i64, place, attempt_at, completed_at, key.seq, key.n))?,
     };
-    if let Some(due_at) = due_at {
-        work.state.schedule.add(endpoint_no, Place { due_at, key });
+    if let Some(due_at) = place {
+        work.state.schedule.add_due(endpoint_no, Place { due_at, key }, attempt_at.unwrap_or(due_at));
         work.state.wake();
     }
     Ok(())
 }
 
-/// Ends a lease, and its row in the journal with the last lease of the call.
-pub(crate) fn end_lease(work: &mut Work<'_>, key: DeliveryKey) -> Outcome<()> {
-    let batch = work.state.leases_mut().remove(key);
+/// Ends a lease, and its row in the journal with the last lease of the call; says whether it was live.
+pub(crate) fn end_lease(work: &mut Work<'_>, key: DeliveryKey) -> Outcome<bool> {
+    let ended = work.state.leases_mut().remove(key);
+    let Some(Ended { batch, endpoint_no }) = ended else { return Ok(false) };
     if let Some(batch) = batch {
         work.conn.prepare_cached("DELETE FROM lease_journal WHERE batch = ?")?.execute([batch])?;
+    }
+    // The next one of an ordered endpoint may go.
+    if let Some(endpoint_no) = endpoint_no
+        && work.state.schedule.free(endpoint_no)
+    {
+        work.state.wake();
+    }
+    Ok(true)
+}
+
+/// Ends the lease of a delivery that is in flight, and counts it as over: what comes of the request changes nothing.
+pub(crate) fn give_lease_up(work: &mut Work<'_>, key: DeliveryKey) -> Outcome<()> {
+    if end_lease(work, key)? {
+        work.conn
+            .prepare_cached("UPDATE deliveries SET leases = leases + 1 WHERE event_seq = ? AND n = ?")?
+            .execute((key.seq, key.n))?;
     }
     Ok(())
 }
@@ -149,8 +182,8 @@ pub(crate) fn insert_attempt(conn: &Connection, key: DeliveryKey, attempt: &Atte
     let headers = reply.map(|reply| serde_json::to_string(&reply.headers)).transpose().map_err(damaged)?;
     conn.prepare_cached(
         "INSERT INTO attempts (event_seq, n, number, id, started_at, queued_us, first_byte_us, total_us, status,
-             headers, body, truncated, error, detail)
-         SELECT event_seq, n, attempts + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+             headers, body, truncated, error, detail, manual)
+         SELECT event_seq, n, attempts + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
          FROM deliveries WHERE event_seq = ? AND n = ?",
     )?
     .execute((
@@ -165,6 +198,7 @@ pub(crate) fn insert_attempt(conn: &Connection, key: DeliveryKey, attempt: &Atte
         reply.map(|reply| reply.truncated),
         failure.map(|(class, _)| rows::error_code(class)),
         failure.map(|(_, detail)| detail),
+        attempt.manual,
         key.seq,
         key.n,
     ))?;

@@ -5,16 +5,19 @@ use std::{
     sync::{Arc, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use posthaste_model::{Endpoint, EndpointId, EndpointState, TenantId, TopicName};
+use posthaste_model::{Endpoint, EndpointId, EndpointState, Health, TenantId, TopicName};
 use posthaste_store::{Epoch, Missing, TenantView, ViewVersion};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
     fault::{Fault, Outcome},
     leases::{self, LiveLeases},
-    meta, rows,
+    manual, meta,
+    order::LastPlaces,
+    queue, rows,
     schedule::{FOR_EVER, Schedule},
     shared::Shared,
+    throttles::Throttles,
 };
 
 /// How many tenants or endpoints are kept at hand. Beyond that the memory is emptied, and fills again as needed.
@@ -28,7 +31,12 @@ pub(crate) struct State {
     endpoints: HashMap<i64, Arc<Endpoint>>,
     endpoint_nos: HashMap<EndpointId, i64>,
     pub(crate) schedule: Schedule,
+    pub(crate) last_places: LastPlaces,
+    /// Whether manual attempts wait for their lease.
+    pub(crate) manual_asked: bool,
     pub(crate) owner: Option<Owner>,
+    /// What the owner, or one before, said of endpoints.
+    pub(crate) throttles: Throttles,
     /// Until when what was leased under a released epoch is spared, in Unix milliseconds.
     pub(crate) released: HashMap<Epoch, i64>,
     /// Who drives partitions, and until when, in Unix milliseconds.
@@ -85,26 +93,32 @@ impl State {
             endpoints: HashMap::new(),
             endpoint_nos: HashMap::new(),
             schedule: Schedule::default(),
+            last_places: LastPlaces::default(),
+            manual_asked: manual::asked(conn)?,
             owner: None,
+            throttles: Throttles::default(),
             released: HashMap::new(),
             attending: BTreeMap::new(),
-            last_lease,
+            last_lease: last_lease.max(manual::last_lease(conn)?),
             last_event,
             made_views: HashMap::new(),
             wake: false,
         };
         state.load_holds(conn)?;
         state.load_queues(conn)?;
+        state.load_firsts(conn)?;
         Ok(state)
     }
 
-    /// Loads everything anew, but for what the tables do not know: who drives the deliveries, and which numbers were
-    /// given to leases.
+    /// Loads everything anew, but for what the tables do not know: who drives the deliveries and what it throttles, and
+    /// which numbers were given to leases.
     pub(crate) fn reload(&mut self, conn: &Connection) -> Outcome<()> {
-        let fresh = Self::load(conn, self.shared.clone())?;
+        let mut fresh = Self::load(conn, self.shared.clone())?;
+        self.throttles.apply(&mut fresh.schedule);
         let last_lease = self.last_lease.max(fresh.last_lease);
         *self = Self {
             owner: self.owner.take(),
+            throttles: std::mem::take(&mut self.throttles),
             released: std::mem::take(&mut self.released),
             attending: std::mem::take(&mut self.attending),
             last_lease,
@@ -122,6 +136,22 @@ impl State {
         let mut found = statement.query([rows::endpoint_state_code(EndpointState::Enabled)])?;
         while let Some(row) = found.next()? {
             self.schedule.hold(row.get(0)?, hold(rows::endpoint_state(row.get(1)?)?, row.get(2)?));
+        }
+        Ok(())
+    }
+
+    /// Finds the first of those queues whose head is not simply what is first in the table: of ordered endpoints, and of
+    /// those that have something in flight.
+    fn load_firsts(&mut self, conn: &Connection) -> Outcome<()> {
+        let mut statement = conn.prepare("SELECT no FROM endpoints WHERE ordered AND deleted_at IS NULL")?;
+        let ordered = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+        let leases = self.shared.leases();
+        for no in ordered.iter().copied().chain(leases.endpoints()) {
+            let first = queue::first(conn, &leases, no)?;
+            self.schedule.restart(no, first.map(|(_, due_at)| due_at), i64::MIN);
+        }
+        for no in ordered.into_iter().filter(|no| leases.any_of(*no)) {
+            self.schedule.occupy(no);
         }
         Ok(())
     }
@@ -222,6 +252,13 @@ impl State {
         Ok(Some(endpoint))
     }
 
+    /// Shows the health of an endpoint in what is at hand of it.
+    pub(crate) fn show_health(&mut self, no: i64, health: Health) {
+        if let Some(endpoint) = self.endpoints.get_mut(&no) {
+            Arc::make_mut(endpoint).health = health;
+        }
+    }
+
     pub(crate) fn view_version(&self, tenant: TenantCard) -> ViewVersion {
         ViewVersion { tenant: tenant.version, topics: self.topics_version }
     }
@@ -247,9 +284,12 @@ impl State {
         self.endpoints.remove(&no);
     }
 
-    /// Forgets the id of an endpoint that is deleted.
-    pub(crate) fn forget_endpoint_id(&mut self, id: EndpointId) {
+    /// Forgets what hangs on an endpoint that is deleted.
+    pub(crate) fn forget_deleted(&mut self, no: i64, id: EndpointId) {
+        self.forget_endpoint(no);
         self.endpoint_nos.remove(&id);
+        self.throttles.forget(no);
+        self.last_places.forget(no);
     }
 
     /// Gives the tenant a new version after its endpoints changed: views taken before are stale.

@@ -10,8 +10,8 @@ use std::path::Path;
 use fixture::Sqlite;
 use posthaste_model::{DeliveryState, Next};
 use posthaste_store::{
-    LeaseRequest, Leases, Result, Settled, StoreError,
-    conformance::{Driver, TTL, replied},
+    Leases, Result, Settled, StoreError, Throttle,
+    conformance::{Driver, replied, sample_request},
 };
 use rusqlite::Connection;
 
@@ -27,10 +27,7 @@ fn repair(path: &Path) {
 }
 
 async fn try_lease(driver: &Driver) -> Result<Leases> {
-    let (partition, epoch) = driver.epochs()[0];
-    let now = driver.now();
-    let request = LeaseRequest { partition, epoch, now, limit: 10, per_endpoint: 10, lease_for: TTL };
-    driver.store().lease(request).await
+    driver.store().lease(sample_request(driver.epochs()[0], driver.now())).await
 }
 
 #[tokio::test]
@@ -80,5 +77,57 @@ async fn what_was_in_flight_before_a_failure_still_is() {
     for lease in [&leases[1], &third] {
         assert_eq!(driver.settle(lease, replied(200), Next::Delivered).await, Settled::Applied);
     }
+    driver.check_invariants().await;
+}
+
+#[tokio::test]
+async fn what_a_failed_call_gave_by_hand_is_given_again() {
+    let fixture = Sqlite::new();
+    let path = fixture.path();
+    let mut driver = Driver::new(fixture).await;
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    driver.accept(&tenant, "evt", &[&endpoint]).await;
+    driver.ask(&driver.delivery_of(&tenant, "evt").await, false).await.unwrap();
+
+    sabotage(&path);
+    assert!(try_lease(&driver).await.is_err());
+    repair(&path);
+    let leases = driver.lease().await;
+    assert_eq!(leases.iter().map(|lease| lease.manual).collect::<Vec<_>>(), [true, false]);
+    assert_ne!(leases[0].id, leases[1].id);
+    assert_eq!(driver.settle(&leases[0], replied(500), Next::Stay).await, Settled::Applied);
+    assert_eq!(driver.settle(&leases[1], replied(200), Next::Delivered).await, Settled::Applied);
+    driver.check_invariants().await;
+}
+
+#[tokio::test]
+async fn a_failure_lifts_no_throttle() {
+    let fixture = Sqlite::new();
+    let path = fixture.path();
+    let mut driver = Driver::new(fixture).await;
+    let tenant = driver.tenant("acme").await;
+    let (throttled, other) = (driver.endpoint(&tenant).await, driver.endpoint(&tenant).await);
+    let until = driver.secs(30);
+    let throttle =
+        Throttle { tenant: tenant.clone(), endpoint: throttled.id, until: Some(until), at_most: Some(1) };
+    driver.lease_with(|request| request.throttles = vec![throttle.clone()]).await;
+    for id in ["a", "b"] {
+        driver.accept(&tenant, id, &[&throttled, &other]).await;
+    }
+
+    sabotage(&path);
+    assert!(try_lease(&driver).await.is_err());
+    repair(&path);
+    let leases = driver.lease_until_due(10, 10).await;
+    assert!(leases.leases.iter().all(|lease| lease.endpoint.id == other.id), "{leases:?}");
+    assert_eq!((leases.leases.len(), leases.next_due), (2, Some(until)));
+    driver.pass(30);
+    assert_eq!(driver.lease().await.len(), 1);
+    // The next owner knows nothing of it.
+    driver.claim().await;
+    driver.recover().await;
+    driver.pass(1);
+    assert_eq!(driver.lease().await.len(), 4);
     driver.check_invariants().await;
 }

@@ -1,0 +1,139 @@
+//! A file that an older build has written goes on as if nothing had been.
+
+// A test fails when its preparations do.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use posthaste_model::{
+    AttemptId, DeliveryState, EndpointEffects, EndpointId, EventOptions, Health, HealthEffect, Next,
+    TenantId, Timestamp,
+};
+use posthaste_store::{
+    Catalogue as _, Deliveries as _, DeliveryFilter, Intake as _, Notices as _, Page, Partition,
+    Queries as _, Repairs as _, Settled, Settlement,
+    conformance::{START, TTL, attempt, fares, replied, sample_request},
+};
+use posthaste_store_sqlite::SqliteStore;
+use rusqlite::{Connection, params};
+
+const FIRST: &str = include_str!("../src/schema/0001_first.sql");
+
+fn endpoint_id() -> EndpointId {
+    EndpointId::mint(at(0), [7; 10])
+}
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_millisecond(START + secs * 1_000).unwrap()
+}
+
+/// Writes what the first build would have: an endpoint with three events. One is delivered, one was in flight when the
+/// process stopped, and one is due.
+fn write_first(path: &Path) {
+    let conn = Connection::open(path).unwrap();
+    conn.execute_batch(FIRST).unwrap();
+    conn.execute(
+        "INSERT INTO tenants (no, id, name, version, created_at, updated_at) VALUES (1, 'acme', '', 1, ?1, ?1)",
+        [START],
+    )
+    .unwrap();
+    conn.execute(
+        "INSERT INTO endpoints (no, id, tenant_no, url, topics, description, metadata, state, version, created_at,
+             updated_at)
+         VALUES (1, ?1, 1, 'https://subscriber.example/', '[\"*\"]', '', '{}', 0, 1, ?2, ?2)",
+        params![endpoint_id().uuid().as_bytes(), START],
+    )
+    .unwrap();
+    for (seq, id) in [(1, "delivered"), (2, "in-flight"), (3, "due")] {
+        conn.execute(
+            "INSERT INTO events (seq, tenant_no, id, topic, payload, deliveries, accepted_at)
+             VALUES (?1, 1, ?2, 'order.paid', x'31', 1, ?3)",
+            params![seq, id, START],
+        )
+        .unwrap();
+        let (state, due_at, completed_at) =
+            if seq == 1 { (1, None, Some(START)) } else { (0, Some(START), None) };
+        let over = u32::from(seq == 1);
+        conn.execute(
+            "INSERT INTO deliveries (event_seq, n, endpoint_no, state, leases, attempts, failures, due_at,
+                 last_status, completed_at)
+             VALUES (?1, 0, 1, ?2, ?3, ?3, 0, ?4, ?5, ?6)",
+            params![seq, state, over, due_at, completed_at.map(|_| 200), completed_at],
+        )
+        .unwrap();
+    }
+    let attempt = AttemptId::mint(at(0), [1; 10]);
+    conn.execute(
+        "INSERT INTO attempts (event_seq, n, number, id, started_at, queued_us, total_us, status, headers, body,
+             truncated)
+         VALUES (1, 0, 1, ?1, ?2, 0, 5, 200, '[]', x'', 0)",
+        params![attempt.uuid().as_bytes(), START],
+    )
+    .unwrap();
+    let mut entry = Vec::from(2_i64.to_le_bytes());
+    entry.extend([0; 2 + 4]);
+    conn.execute("INSERT INTO lease_journal VALUES (1, 1, ?1, ?2)", params![START + 1_000, entry]).unwrap();
+    conn.execute("INSERT INTO meta (name, value) VALUES ('epoch', 1)", []).unwrap();
+    conn.pragma_update(None, "user_version", 1).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_build_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("posthaste.db");
+    write_first(&path);
+    let store = SqliteStore::open(&path).unwrap();
+    let tenant: TenantId = "acme".parse().unwrap();
+
+    let endpoint = store.endpoint(&tenant, endpoint_id()).await.unwrap();
+    assert_eq!((endpoint.max_in_flight, endpoint.rate_limit, endpoint.ordered), (None, None, false));
+    assert_eq!(endpoint.health, Health::default());
+    let event = store.event(&tenant, &"delivered".parse().unwrap()).await.unwrap();
+    assert_eq!((event.event.options, event.deliveries), (EventOptions::default(), 1));
+    let shown = store.deliveries(&tenant, DeliveryFilter::default(), Page::first(10)).await.unwrap().rows;
+    let states: Vec<_> = shown.iter().map(|delivery| (delivery.state, delivery.reason)).collect();
+    let expected = [DeliveryState::Scheduled, DeliveryState::InFlight, DeliveryState::Delivered];
+    assert_eq!(states, expected.map(|state| (state, None)));
+    assert!(!store.attempts(&tenant, shown[2].id).await.unwrap()[0].manual);
+
+    let partition = Partition(0);
+    let epoch = store.claim(partition, "owner", at(5), TTL).await.unwrap().unwrap();
+    assert_eq!(store.recover(partition, epoch, at(5)).await.unwrap().interrupted, 1);
+    store.retry(&tenant, shown[2].id, false, at(5)).await.unwrap();
+    let leases = store.lease(sample_request((partition, epoch), at(5))).await.unwrap().leases;
+    let leased: Vec<_> = leases.iter().map(|lease| (lease.event.id.as_str(), lease.manual)).collect();
+    assert_eq!(leased, [("delivered", true), ("due", false), ("in-flight", false)]);
+
+    let mut settlement = Settlement {
+        lease: leases[1].id,
+        delivery: leases[1].delivery,
+        manual: false,
+        endpoint_version: leases[1].endpoint.version,
+        attempt: Some(attempt(1, at(5), replied(500))),
+        decision: posthaste_model::Decision {
+            next: Next::Exhausted,
+            endpoint: fares(HealthEffect::Failed { exhausted: true, warning: Some(50) }),
+        },
+        now: at(5),
+    };
+    assert_eq!(store.settle([settlement.clone()].into()).await.unwrap(), [Settled::Applied]);
+    assert_eq!(store.notices(partition, 10).await.unwrap().len(), 2);
+    settlement.decision.endpoint = EndpointEffects::default();
+    assert_eq!(store.settle([settlement].into()).await.unwrap(), [Settled::Stale]);
+    let failing = store.endpoint(&tenant, endpoint_id()).await.unwrap().health;
+    let expected = Health { failing_since: Some(at(5)), failures: 1, exhausted: 1, warned: 50 };
+    assert_eq!(failing, expected);
+    assert!(store.view(&tenant).await.is_ok());
+}
+
+#[test]
+fn a_file_of_a_newer_build_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("posthaste.db");
+    drop(SqliteStore::open(&path).unwrap());
+    let conn = Connection::open(&path).unwrap();
+    conn.pragma_update(None, "user_version", 3).unwrap();
+    drop(conn);
+    let refused = SqliteStore::open(&path).err().map(|error| error.to_string());
+    assert!(refused.is_some_and(|reason| reason.contains('3')), "it was opened");
+}
