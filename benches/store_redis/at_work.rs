@@ -3,7 +3,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use posthaste_model::{
-    Attempt, Decision, Endpoint, Event, Next, Outcome, Payload, Reply, Tenant, TenantId, Timestamp,
+    Attempt, Decision, Endpoint, EndpointEffects, Event, Next, Outcome, Payload, Reply, Tenant, TenantId,
+    Timestamp,
 };
 use posthaste_store::{
     Catalogue as _, Deliveries as _, Epoch, Intake as _, Lease, LeaseRequest, NewEvent, Partition, Retain,
@@ -26,6 +27,8 @@ pub(crate) enum Content {
 }
 /// How many of one endpoint a lease call gives in a turn, in the service as well.
 const PER_ENDPOINT: usize = 32;
+/// How many of one tenant while others wait.
+const PER_TENANT: usize = 64;
 /// How many deliveries a lease call gives, in the service as well.
 pub(crate) const BATCH: usize = 256;
 /// How long leases and holds last: nothing here outlives its lease or competes for a partition.
@@ -153,7 +156,11 @@ impl StoreAtWork {
                 epoch: *epoch,
                 now: self.now,
                 limit,
+                manual: 0,
                 per_endpoint: PER_ENDPOINT,
+                per_tenant: PER_TENANT,
+                rooms: Vec::new(),
+                throttles: Vec::new(),
                 lease_for: HOLD,
             };
             all.extend(self.store.lease(request).await.unwrap().leases);
@@ -167,8 +174,10 @@ impl StoreAtWork {
             .map(|lease| Settlement {
                 lease: lease.id,
                 delivery: lease.delivery,
+                manual: lease.manual,
+                endpoint_version: lease.endpoint.version,
                 attempt: Some(self.attempt(lease, status)),
-                decision: Decision { next, endpoint: None },
+                decision: Decision { next, endpoint: EndpointEffects::default() },
                 now: self.now,
             })
             .collect();

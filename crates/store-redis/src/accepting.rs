@@ -32,6 +32,8 @@ pub(crate) struct Packed {
     pub(crate) id: Vec<u8>,
     /// Unix milliseconds.
     pub(crate) accepted_at: i64,
+    /// When it is due, and how long it is kept, if either is its own.
+    pub(crate) wishes: String,
     pub(crate) targets: Vec<u8>,
     pub(crate) envelope: Vec<u8>,
 }
@@ -78,8 +80,8 @@ async fn accept(shared: &Shared, partition: Partition, groups: &[Group]) -> Resu
                 .arg(group.version.tenant)
                 .arg(group.version.topics)
                 .arg(group.events.len());
-            for Packed { id, accepted_at, targets, envelope } in &group.events {
-                call.arg(&id[..]).arg(accepted_at).arg(&targets[..]).arg(&envelope[..]);
+            for Packed { id, accepted_at, wishes, targets, envelope } in &group.events {
+                call.arg(&id[..]).arg(accepted_at).arg(wishes).arg(&targets[..]).arg(&envelope[..]);
             }
         }
     };

@@ -5,7 +5,7 @@ use posthaste_store::{Catalogue, Cursor, Missing, Page, Paged, Put, Result, Stor
 use redis::{Cmd, Value};
 
 use crate::{
-    endpoints::{self, maybe_millis, state_code, time},
+    endpoints::{self, burst, health, maybe_millis, pack_health, state_code, time},
     layout::millis,
     page::{numbered, place},
     reply::{Reply, number},
@@ -155,7 +155,10 @@ impl Catalogue for RedisStore {
                     .arg(endpoint.version)
                     .arg(endpoint.updated_at.as_millisecond())
                     .arg(&endpoint.url)
-                    .arg(&rest);
+                    .arg(&rest)
+                    .arg(burst(&endpoint))
+                    .arg(u8::from(endpoint.ordered))
+                    .arg(pack_health(&endpoint.health));
             })
             .await?;
         self.shared.views.forget(&endpoint.tenant);
@@ -203,7 +206,9 @@ impl Catalogue for RedisStore {
                     .arg(endpoint.updated_at.as_millisecond())
                     .arg(&endpoint.url)
                     .arg(&rest)
-                    .arg(&nonce[..]);
+                    .arg(&nonce[..])
+                    .arg(burst(&endpoint))
+                    .arg(u8::from(endpoint.ordered));
             })
             .await?;
         self.shared.views.forget(&endpoint.tenant);
@@ -211,8 +216,10 @@ impl Catalogue for RedisStore {
         if answer == Value::Int(0) {
             return Err(StoreError::StaleEndpoint);
         }
-        let parked_until = Reply::of(answer)?.ok_or(NO_ENDPOINT)?.maybe_number()?.map(time).transpose()?;
-        Ok(Endpoint { version: endpoint.version + 1, parked_until, ..endpoint })
+        let mut reply = Reply::of(answer)?.ok_or(NO_ENDPOINT)?;
+        let parked_until = reply.maybe_number()?.map(time).transpose()?;
+        let health = health(&reply.bytes()?)?;
+        Ok(Endpoint { version: endpoint.version + 1, parked_until, health, ..endpoint })
     }
 
     async fn delete_endpoint(&self, tenant: &TenantId, id: EndpointId, now: Timestamp) -> Result<()> {

@@ -8,8 +8,8 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use posthaste_model::{
-    Endpoint, EndpointId, EndpointSecret, EndpointState, Period, RetryPolicy, Sealed, TenantId, Timestamp,
-    TopicPattern,
+    Endpoint, EndpointId, EndpointSecret, EndpointState, Health, Period, RateLimit, RetryPolicy, Sealed,
+    TenantId, Timestamp, TopicPattern,
 };
 use posthaste_store::StoreError;
 use redis::{Pipeline, Value};
@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     layout::{millis, uuid},
-    reply::Reply,
+    reply::{Reply, maybe_bytes},
 };
 
-/// The fields that every read of an endpoint gives, in this order: state, reason, parked until, version, updated, URL,
-/// and the rest.
-const FIELDS: [&str; 7] = ["s", "w", "k", "v", "u", "x", "d"];
+/// The fields that every read of an endpoint gives, in this order: state, reason, parked until, health, version, updated,
+/// URL, and the rest.
+const FIELDS: [&str; 8] = ["s", "w", "k", "h", "v", "u", "x", "d"];
 
 /// What scripts need not look into.
 #[derive(Serialize, Deserialize)]
@@ -33,6 +33,12 @@ struct Rest {
     metadata: BTreeMap<String, String>,
     timeout_ms: Option<u64>,
     retry: Option<RetryPolicy>,
+    #[serde(default)]
+    max_in_flight: Option<u32>,
+    #[serde(default)]
+    rate_limit: Option<RateLimit>,
+    #[serde(default)]
+    ordered: bool,
     secrets: Vec<SecretRest>,
     created_ms: i64,
 }
@@ -56,6 +62,9 @@ pub(crate) fn pack(endpoint: &Endpoint) -> Result<String, StoreError> {
         metadata: endpoint.metadata.clone(),
         timeout_ms: endpoint.timeout.map(|timeout| timeout.as_millis()),
         retry: endpoint.retry.clone(),
+        max_in_flight: endpoint.max_in_flight,
+        rate_limit: endpoint.rate_limit,
+        ordered: endpoint.ordered,
         secrets: secrets.collect(),
         created_ms: endpoint.created_at.as_millisecond(),
     };
@@ -78,6 +87,7 @@ fn read_fields(id: EndpointId, reply: &mut Reply) -> Result<Endpoint, StoreError
     };
     let state_reason = Some(reply.text()?).filter(|reason| !reason.is_empty());
     let parked_until = reply.maybe_number()?.map(time).transpose()?;
+    let health = health(&maybe_bytes(reply.next()?)?)?;
     let version = reply.number()? as u64;
     let updated_at = time(reply.number()?)?;
     let url = reply.text()?;
@@ -98,9 +108,13 @@ fn read_fields(id: EndpointId, reply: &mut Reply) -> Result<Endpoint, StoreError
         metadata: rest.metadata,
         timeout: rest.timeout_ms.map(|ms| Period(Duration::from_millis(ms))),
         retry: rest.retry,
+        max_in_flight: rest.max_in_flight,
+        rate_limit: rest.rate_limit,
+        ordered: rest.ordered,
         state,
         state_reason,
         parked_until,
+        health,
         secrets: secrets.collect::<Result<_, StoreError>>()?,
         version,
         created_at: time(rest.created_ms)?,
@@ -114,6 +128,42 @@ pub(crate) fn state_code(state: EndpointState) -> &'static str {
         EndpointState::Paused => "1",
         EndpointState::Disabled => "2",
     }
+}
+
+/// An endpoint's health as its hash holds it; nothing while it is well.
+pub(crate) fn pack_health(health: &Health) -> Vec<u8> {
+    if *health == Health::default() {
+        return Vec::new();
+    }
+    let since = health.failing_since.map_or(0, millis);
+    let mut packed = since.to_be_bytes()[2..].to_vec();
+    packed.extend(health.failures.to_be_bytes());
+    packed.extend(health.exhausted.to_be_bytes());
+    packed.push(health.warned);
+    packed
+}
+
+/// Reads what [`pack_health`] packed.
+pub(crate) fn health(packed: &[u8]) -> Result<Health, StoreError> {
+    let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    if packed.is_empty() {
+        return Ok(Health::default());
+    }
+    if packed.len() != 15 {
+        return Err(StoreError::damaged("the health of an endpoint is cut"));
+    }
+    let since = Some(number(&packed[..6]) as i64).filter(|since| *since != 0);
+    Ok(Health {
+        failing_since: since.map(time).transpose()?,
+        failures: number(&packed[6..10]) as u32,
+        exhausted: number(&packed[10..14]) as u32,
+        warned: packed[14],
+    })
+}
+
+/// How many of an endpoint's deliveries a turn may give for its own sake, or an empty text.
+pub(crate) fn burst(endpoint: &Endpoint) -> String {
+    endpoint.burst().map_or_else(String::new, |burst| burst.to_string())
 }
 
 /// A time from Unix milliseconds.
@@ -138,17 +188,18 @@ impl AtHand {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The endpoint as it is at a revision, with a pause.
+    /// The endpoint as it is at a revision, with a pause and its health.
     pub(crate) fn get(
         &self,
         id: EndpointId,
         revision: i64,
-        parked: Option<Timestamp>,
+        parked_until: Option<Timestamp>,
+        health: Health,
     ) -> Option<Arc<Endpoint>> {
         let mut known = self.known();
         let (_, endpoint) = known.get_mut(&id).filter(|(known, _)| *known == revision)?;
-        if endpoint.parked_until != parked {
-            *endpoint = Arc::new(Endpoint { parked_until: parked, ..Endpoint::clone(endpoint) });
+        if endpoint.parked_until != parked_until || endpoint.health != health {
+            *endpoint = Arc::new(Endpoint { parked_until, health, ..Endpoint::clone(endpoint) });
         }
         Some(Arc::clone(endpoint))
     }

@@ -1,16 +1,23 @@
 //! An event as its key holds it.
 //!
-//! `fan-out:2 accepted:6 nonce:6 tenant:4 id:1+… endpoints:16 each topic:1+… kind:1 [content-type:2+…] [length:4] bytes`:
-//! numbers are big-endian, what has a length before it is marked `+`. Scripts read the parts up to the endpoints.
+//! `fan-out:2 accepted:6 nonce:6 tenant:4 id:1+… endpoints:16 each topic:1+… kind:1 [first fan-out:2] [due:6 options:4+…]
+//! [content-type:2+…] [length:4] bytes`: numbers are big-endian, what has a length before it is marked `+`. Scripts read
+//! the parts up to when it is due, and add to those up to the first fan-out.
 //!
 //! Memory is what a Redis runs out of: bytes are kept compressed (LZ4 block format) where that makes them smaller, and
 //! ids of our own making without their spelling. What is read is what was written, byte for byte.
 
-use bytes::Bytes;
-use posthaste_model::{EndpointId, Event, EventId, Payload, TenantId, Timestamp};
-use posthaste_store::{EventRecord, StoreError};
+use std::collections::BTreeMap;
 
-use crate::layout::{millis, uuid};
+use bytes::Bytes;
+use posthaste_model::{EndpointId, Event, EventId, EventOptions, Payload, Period, TenantId, Timestamp};
+use posthaste_store::{EventRecord, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    endpoints::time,
+    layout::{millis, uuid},
+};
 
 /// Names one call of accept, so that a client that lost the answer knows its own events.
 pub(crate) type Nonce = [u8; 6];
@@ -19,12 +26,53 @@ pub(crate) type Nonce = [u8; 6];
 pub(crate) struct Envelope {
     pub(crate) nonce: Nonce,
     pub(crate) endpoints: Vec<EndpointId>,
+    /// To how many endpoints it went when it was accepted.
+    pub(crate) matched: u32,
     pub(crate) record: EventRecord,
 }
 
-/// Bits of the kind: a raw body, which has a content type; compressed bytes, which have a length before them.
+/// Bits of the kind: a raw body, which has a content type; compressed bytes, which have a length before them; options; the
+/// fan-out of when it was accepted, because it was sent to more endpoints since.
 const RAW: u8 = 1;
 const COMPRESSED: u8 = 2;
+const OPTIONS: u8 = 4;
+const SENT: u8 = 8;
+
+/// What a publisher asked for, as JSON. What nobody asked for is left out.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Options {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_ms: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    test: bool,
+}
+
+fn pack_options(options: &EventOptions) -> Option<Vec<u8>> {
+    let EventOptions { metadata, deliver_at, retention, test } = options;
+    let packed = Options {
+        metadata: metadata.clone(),
+        deliver_ms: deliver_at.map(Timestamp::as_millisecond),
+        retention_ms: retention.map(Period::as_millis),
+        test: *test,
+    };
+    serde_json::to_vec(&packed).ok()
+}
+
+fn read_options(packed: &[u8]) -> Result<EventOptions, StoreError> {
+    let Options { metadata, deliver_ms, retention_ms, test } =
+        serde_json::from_slice(packed).map_err(StoreError::damaged)?;
+    Ok(EventOptions {
+        metadata,
+        deliver_at: deliver_ms.map(time).transpose()?,
+        retention: retention_ms.map(Period::from_millis),
+        test,
+    })
+}
 
 /// From how many bytes on it is worth a try.
 const WORTH_A_TRY: usize = 192;
@@ -89,7 +137,14 @@ pub(crate) fn pack(
     packed.extend(topic.as_bytes());
     let content_type = event.payload.content_type();
     let raw = if content_type.is_some() { RAW } else { 0 };
-    packed.push(raw | if smaller.is_some() { COMPRESSED } else { 0 });
+    let options = if event.options == EventOptions::default() { 0 } else { OPTIONS };
+    packed.push(raw | options | if smaller.is_some() { COMPRESSED } else { 0 });
+    if options != 0 {
+        let options = pack_options(&event.options)?;
+        packed.extend(&millis(event.due_at()).to_be_bytes()[2..]);
+        packed.extend(u32::try_from(options.len()).ok()?.to_be_bytes());
+        packed.extend(options);
+    }
     if let Some(content_type) = content_type {
         packed.extend(u16::try_from(content_type.len()).ok()?.to_be_bytes());
         packed.extend(content_type.as_bytes());
@@ -128,9 +183,17 @@ pub(crate) fn read(packed: Bytes, tenant: &TenantId) -> Result<Envelope, StoreEr
     let length = number(&take(1)?) as usize;
     let topic = text(&take(length)?)?.parse().map_err(StoreError::damaged)?;
     let kind = take(1)?[0];
-    if kind & !(RAW | COMPRESSED) != 0 {
+    if kind & !(RAW | COMPRESSED | OPTIONS | SENT) != 0 {
         return Err(StoreError::damaged(format!("a payload of kind {kind}")));
     }
+    let matched = if kind & SENT == 0 { count } else { number(&take(2)?) as usize };
+    let options = if kind & OPTIONS == 0 {
+        EventOptions::default()
+    } else {
+        take(6)?;
+        let length = number(&take(4)?) as usize;
+        read_options(&take(length)?)?
+    };
     let content_type = if kind & RAW == 0 {
         None
     } else {
@@ -150,8 +213,9 @@ pub(crate) fn read(packed: Bytes, tenant: &TenantId) -> Result<Envelope, StoreEr
         Some(length) => return Err(StoreError::damaged(format!("a payload of {length} bytes"))),
     };
     let payload = Payload::from_parts(content_type, bytes);
-    let event = Event { tenant: tenant.clone(), id, topic, payload, accepted_at };
-    Ok(Envelope { nonce, endpoints, record: EventRecord { event, deliveries: count as u32 } })
+    let event = Event { tenant: tenant.clone(), id, topic, payload, accepted_at, options };
+    let record = EventRecord { event, deliveries: count as u32 };
+    Ok(Envelope { nonce, endpoints, matched: matched as u32, record })
 }
 
 #[cfg(test)]
@@ -161,6 +225,11 @@ mod tests {
     /// What is packed reads back as it was; answers with how many bytes it took.
     #[track_caller]
     fn check(id: &str, payload: Payload) -> usize {
+        check_with(id, payload, EventOptions::default())
+    }
+
+    #[track_caller]
+    fn check_with(id: &str, payload: Payload, options: EventOptions) -> usize {
         let tenant = TenantId::default_tenant();
         let event = Event {
             tenant: tenant.clone(),
@@ -168,6 +237,7 @@ mod tests {
             topic: "order.paid".parse().unwrap(),
             payload,
             accepted_at: Timestamp::from_millisecond(1_700_000_000_123).unwrap(),
+            options,
         };
         let endpoints =
             [EndpointId::mint(event.accepted_at, [7; 10]), EndpointId::mint(event.accepted_at, [8; 10])];
@@ -193,6 +263,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_for_reads_back() {
+        let at = |ms| Some(Timestamp::from_millisecond(ms).unwrap());
+        let data = || Payload::Data(Bytes::from_static(b"1"));
+        let metadata = BTreeMap::from([("shop".into(), "\u{1f6d2} \"7\"".into())]);
+        let nothing = EventOptions::default();
+        let plain = check("e", data());
+        for options in [
+            EventOptions { metadata, ..nothing.clone() },
+            EventOptions { deliver_at: at(1_700_000_001_000), ..nothing.clone() },
+            EventOptions { deliver_at: at(1_600_000_000_000), ..nothing.clone() },
+            EventOptions { retention: Some(Period::from_secs(86_400)), ..nothing.clone() },
+            EventOptions { test: true, ..nothing.clone() },
+        ] {
+            assert!(check_with("e", data(), options) > plain);
+        }
+    }
+
+    #[test]
     fn an_id_keeps_its_spelling() {
         let made = "evt_0123456789abcdef0123456789abcdef";
         assert_eq!(pack_id(&made.parse().unwrap()).len(), 17);
@@ -213,6 +301,7 @@ mod tests {
             topic: "t".parse().unwrap(),
             payload: Payload::Data(Bytes::from("x".repeat(500))),
             accepted_at: Timestamp::UNIX_EPOCH,
+            options: EventOptions { test: true, ..EventOptions::default() },
         };
         let packed = pack(&event, 1, &[], [0; 6]).unwrap();
         for length in 0..packed.len() {

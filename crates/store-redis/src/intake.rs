@@ -20,6 +20,9 @@ use crate::{
 /// meanwhile.
 const ROUNDS: usize = 5;
 
+/// The longest period in milliseconds that is told from a longer one: more than a century.
+const LONGEST_PERIOD: u64 = 1 << 42;
+
 /// What is known of an event of a batch.
 #[derive(Clone, Copy)]
 struct Outcome {
@@ -139,7 +142,18 @@ fn compare(event: &Event, before: &Envelope, nonce: Nonce) -> Result<Outcome> {
     if !is_same(event, &before.record.event) {
         return Err(StoreError::EventConflict { event: event.id.clone() });
     }
-    Ok(Outcome { deliveries: before.record.deliveries, duplicate: before.nonce != nonce })
+    Ok(Outcome { deliveries: before.matched, duplicate: before.nonce != nonce })
+}
+
+/// When an event is due and how long it is kept, with a comma between; nothing if it asks for neither.
+fn wishes(event: &Event) -> String {
+    match (event.options.deliver_at, event.options.retention) {
+        (None, None) => String::new(),
+        (_, own) => {
+            let own = own.map_or_else(String::new, |own| own.as_millis().min(LONGEST_PERIOD).to_string());
+            format!("{},{own}", millis(event.due_at()))
+        }
+    }
 }
 
 fn pack(known: &Known, NewEvent { event, endpoints }: &NewEvent, nonce: Nonce) -> Result<Packed> {
@@ -153,6 +167,7 @@ fn pack(known: &Known, NewEvent { event, endpoints }: &NewEvent, nonce: Nonce) -
     Ok(Packed {
         id: envelope::pack_id(&event.id),
         accepted_at: millis(event.accepted_at),
+        wishes: wishes(event),
         targets,
         envelope: envelope::pack(event, known.tenant_number, endpoints, nonce).ok_or_else(too_long)?,
     })

@@ -9,11 +9,16 @@
 //! | `…:s` | hash | the partition: counters, owner, what the last lease call was (below) |
 //! | `…:e:<event>` | string | an event's envelope: who, what, to whom, the bytes ([`crate::envelope`]) |
 //! | `…:r:<event>` | string | its record: what became of its deliveries, and their attempts (`lua/common/record.lua`) |
-//! | `…:q:<endpoint>` | sorted set | the endpoint's queue: deliveries by when they are due |
+//! | `…:q:<endpoint>` | sorted set | the endpoint's queue: deliveries by when they are due, or by their places in the order |
+//! | `…:w:<endpoint>` | hash | of an ordered endpoint's queue: when those are due that are not due at their places |
 //! | `…:y` | sorted set | endpoints with a queue, by when their turn comes (`lua/common/turns.lua`) |
-//! | `…:l` | hash | live leases by delivery |
+//! | `…:b` | sorted set | endpoints that their owner throttled, by its epoch |
+//! | `…:m` | list | manual attempts that were asked for |
+//! | `…:l` | hash | live leases by delivery (`lua/common/leases.lua`) |
 //! | `…:c`, `…:c:<n>` | hash, sorted sets | queues that were closed, until what became of them is written down |
 //! | `…:d`, `…:f`, `…:g` | lists, sorted set | events that are over by when they ended: delivered, failed, and those of closed queues |
+//! | `…:k`, `…:x` | hash, sorted set | how long events are kept that say so themselves, and by when those of them are that are over |
+//! | `…:o` | sorted set | what operators are to be told, by its number |
 //! | `…:tenants` | sorted set | ids of tenants by their numbers |
 //! | `…:t:<tenant>` | hash | a tenant |
 //! | `…:n:<tenant>` | sorted set | its endpoints in the order of their making |
@@ -23,8 +28,8 @@
 //!
 //! Fields of `…:s`: `seq`, `lease`, `ordinal` (the last event, lease, other number); `owner`, `until`, `epoch`,
 //! `released:<epoch>` (who has it, and what is spared); `turn`, `nonce`, `nonce_from` (the last turn, the last lease call
-//! and its first lease); `asleep` (the owner waits); `topics` (the version it was told); `checked` (that it can be
-//! written).
+//! and its first lease); `asked` (the last calls that asked for manual attempts); `asleep` (the owner waits); `topics` (the
+//! version it was told); `checked` (that it can be written).
 //!
 //! Partition 0 has besides `…:topics`, `…:topics:s` (the topics and their version), `…:numbers` (the last tenant's
 //! number) and `…:attending` (who drives partitions).
@@ -133,10 +138,13 @@ impl DeliveryKey {
 
     pub(crate) fn of_member(partition: Partition, text: &str) -> Option<Self> {
         let event = u64::from_str_radix(text.get(..10)?, 16).ok()?;
-        let n = u16::from_str_radix(text.get(10..14)?, 16).ok()?;
+        let n = u16::from_str_radix(text.get(10..MEMBER)?, 16).ok()?;
         Some(Self { partition, event, n })
     }
 }
+
+/// How long the name of a delivery is.
+pub(crate) const MEMBER: usize = 14;
 
 /// How keys name an event: its number in ten hexadecimal digits.
 pub(crate) fn event_name(number: u64) -> String {

@@ -5,15 +5,17 @@ use std::{
     sync::Arc,
 };
 
-use posthaste_model::{Endpoint, EndpointId, Event, Timestamp};
-use posthaste_store::{Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Result, StoreError};
+use posthaste_model::{Endpoint, EndpointId, Event, Health, Timestamp};
+use posthaste_store::{
+    Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Result, StoreError, TenantRoom, Throttle,
+};
 use redis::{Cmd, Value};
 use tokio::sync::Mutex;
 
 use crate::{
-    endpoints::{self, time},
+    endpoints::{self, health, maybe_millis, time},
     envelope::{self, Nonce},
-    layout::{DeliveryKey, event_name, millis, uuid},
+    layout::{DeliveryKey, MEMBER, event_name, millis, uuid},
     reply::{Reply, bytes},
     script::LEASE,
     settling::drop_lease,
@@ -31,18 +33,30 @@ pub(crate) struct Lessor(Mutex<Lost>);
 #[derive(Default)]
 struct Lost {
     /// A call whose answer did not come. It is asked again by its nonce, and gives the same.
-    call: Option<(Epoch, Nonce, usize)>,
+    call: Option<Asked>,
     /// More than was asked for when the answer came at last.
     left: VecDeque<Lease>,
+}
+
+/// A call for leases.
+#[derive(Clone, Copy)]
+struct Asked {
+    epoch: Epoch,
+    nonce: Nonce,
+    limit: usize,
+    /// How many of them may be manual.
+    manual: usize,
 }
 
 /// A lease as the script gives it.
 struct Given {
     key: DeliveryKey,
+    manual: bool,
     number: u64,
     endpoint: EndpointId,
     revision: i64,
     parked: Option<Timestamp>,
+    health: Health,
     due_at: Timestamp,
     attempts: u32,
     failures: u32,
@@ -53,12 +67,16 @@ impl Lessor {
         shared.recent.lease_from();
         let mut lost = self.0.lock().await;
         lost.left.retain(|lease| lease.id.epoch == request.epoch);
-        let before = lost.call.take().filter(|(epoch, ..)| *epoch == request.epoch);
+        let before = lost.call.take().filter(|asked| asked.epoch == request.epoch);
         let limit = request.limit.min(MOST);
-        let wanted = limit.saturating_sub(lost.left.len());
-        let (epoch, nonce, asked) = before.unwrap_or_else(|| (request.epoch, shared.nonces.next(), wanted));
-        lost.call = Some((epoch, nonce, asked));
-        let (given, next_due) = match ask(shared, request, nonce, asked).await {
+        let asked = before.unwrap_or_else(|| Asked {
+            epoch: request.epoch,
+            nonce: shared.nonces.next(),
+            limit: limit.saturating_sub(lost.left.len()),
+            manual: request.manual.saturating_sub(lost.left.iter().filter(|lease| lease.manual).count()),
+        });
+        lost.call = Some(asked);
+        let (given, next_due) = match ask(shared, request, asked).await {
             Ok(answer) => answer,
             Err(StoreError::NotOwner) => {
                 *lost = Lost::default();
@@ -73,27 +91,53 @@ impl Lessor {
         // Only now it is sure that the call need not be asked again.
         lost.call = None;
         lost.left.extend(leases);
-        let count = limit.min(lost.left.len());
-        let leases: Vec<Lease> = lost.left.drain(..count).collect();
+        let leases = pass_on(&mut lost.left, limit, request.manual);
         let next_due = if lost.left.is_empty() { next_due } else { Some(request.now) };
         Ok(Leases { leases, next_due })
     }
 }
 
+/// Takes up to so many of what is there, of which so many may be manual, in their order.
+fn pass_on(left: &mut VecDeque<Lease>, limit: usize, mut manual: usize) -> Vec<Lease> {
+    let (mut passed, mut kept) = (Vec::with_capacity(limit.min(left.len())), VecDeque::new());
+    for lease in left.drain(..) {
+        if passed.len() == limit || (lease.manual && manual == 0) {
+            kept.push_back(lease);
+        } else {
+            manual -= usize::from(lease.manual);
+            passed.push(lease);
+        }
+    }
+    *left = kept;
+    passed
+}
+
 async fn ask(
     shared: &Shared,
     request: &LeaseRequest,
-    nonce: Nonce,
-    limit: usize,
+    asked: Asked,
 ) -> Result<(Vec<Given>, Option<Timestamp>)> {
     let expiry = request.now.checked_add(request.lease_for).unwrap_or(Timestamp::MAX);
     let fill = |call: &mut Cmd| {
         call.arg(request.epoch.0)
             .arg(millis(request.now))
-            .arg(limit)
+            .arg(asked.limit)
+            .arg(asked.manual.min(MOST))
             .arg(request.per_endpoint.clamp(1, MOST))
+            .arg(request.per_tenant.clamp(1, MOST))
             .arg(millis(expiry))
-            .arg(&nonce[..]);
+            .arg(&asked.nonce[..])
+            .arg(request.rooms.len());
+        for TenantRoom { tenant, room } in &request.rooms {
+            call.arg(tenant.as_str()).arg((*room).min(MOST));
+        }
+        for Throttle { tenant, endpoint, until, at_most } in &request.throttles {
+            let at_most = at_most.map_or_else(String::new, |most| most.clamp(1, MOST).to_string());
+            call.arg(tenant.as_str())
+                .arg(&endpoint.uuid().as_bytes()[..])
+                .arg(maybe_millis(*until))
+                .arg(at_most);
+        }
     };
     let answer = shared.work.run(&LEASE, shared.layout.base(request.partition), fill).await?;
     let mut reply = Reply::of(answer)?.ok_or(StoreError::NotOwner)?;
@@ -104,18 +148,22 @@ async fn ask(
         let endpoint = reply.bytes()?;
         let (revision, parked) = (reply.maybe_number()?.unwrap_or(0), reply.maybe_number()?);
         let parked = parked.map(time).transpose()?;
+        let health = health(&reply.bytes()?)?;
         for _ in 0..reply.number()? {
-            let member = reply.text()?;
+            // The name of its delivery, with more behind it if it is a manual one.
+            let field = reply.text()?;
             let due_at = time(reply.number()?)?;
             let (attempts, failures) = (reply.number()? as u32, reply.number()? as u32);
-            if !member.is_empty() {
-                let key = DeliveryKey::of_member(request.partition, &member);
+            if !field.is_empty() {
+                let key = DeliveryKey::of_member(request.partition, &field);
                 given.push(Given {
                     key: key.ok_or_else(|| StoreError::damaged("a delivery has no name"))?,
+                    manual: field.len() > MEMBER,
                     number,
                     endpoint: EndpointId::from_uuid(uuid(&endpoint).map_err(StoreError::damaged)?),
                     revision,
                     parked,
+                    health,
                     due_at,
                     attempts,
                     failures,
@@ -135,7 +183,7 @@ async fn complete(
     shared: &Shared,
     epoch: Epoch,
     given: Vec<Given>,
-) -> Result<(Vec<Lease>, Vec<(DeliveryKey, LeaseId)>)> {
+) -> Result<(Vec<Lease>, Vec<(DeliveryKey, LeaseId, bool)>)> {
     let mut events: HashMap<u64, Sought> = HashMap::new();
     let mut endpoints: HashMap<EndpointId, Option<Arc<Endpoint>>> = HashMap::new();
     for one in &given {
@@ -147,7 +195,7 @@ async fn complete(
         });
         endpoints
             .entry(one.endpoint)
-            .or_insert_with(|| shared.endpoints.get(one.endpoint, one.revision, one.parked));
+            .or_insert_with(|| shared.endpoints.get(one.endpoint, one.revision, one.parked, one.health));
     }
     if let Some(partition) = given.first().map(|one| one.key.partition) {
         fetch(shared, partition, &mut events, &mut endpoints).await?;
@@ -157,7 +205,7 @@ async fn complete(
         let id = LeaseId { epoch, number: one.number };
         let event = events.get(&one.key.event).and_then(|sought| sought.event.as_ref());
         let (Some(event), Some(Some(endpoint))) = (event, endpoints.get(&one.endpoint)) else {
-            orphans.push((one.key, id));
+            orphans.push((one.key, id, one.manual));
             continue;
         };
         leases.push(Lease {
@@ -167,6 +215,7 @@ async fn complete(
             endpoint: Arc::clone(endpoint),
             attempt: one.attempts + 1,
             failures: one.failures,
+            manual: one.manual,
             due_at: one.due_at,
         });
     }

@@ -10,6 +10,7 @@
 //! | `script`, `reply`, `fault` | calling a script, reading its answer, telling what went wrong |
 //! | `gather`, `accepting`, `settling` | many callers' jobs in one call |
 //! | `leasing`, `recovery`, `retention`, `pressure` | the rest of a delivery's life |
+//! | `repairs`, `notices` | what operators do by hand, and what they are told |
 //! | `envelope`, `record`, `endpoints`, `topics` | how things are packed |
 //! | `views`, `recent` | what is kept at hand |
 //! | `waking` | hearing of other processes' work |
@@ -36,6 +37,7 @@ mod intake;
 mod layout;
 mod leasing;
 mod link;
+mod notices;
 mod outage;
 mod page;
 mod pressure;
@@ -43,6 +45,7 @@ mod queries;
 mod recent;
 mod record;
 mod recovery;
+mod repairs;
 mod reply;
 mod retention;
 mod script;

@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
-use posthaste_model::{Attempt, Delivery, DeliveryId, DeliveryState, EventId, TenantId, Timestamp};
+use posthaste_model::{
+    Attempt, Delivery, DeliveryId, DeliveryReason, DeliveryState, EventId, TenantId, Timestamp,
+};
 use posthaste_store::{DeliveryFilter, EventRecord, Missing, Page, Paged, Queries, Result, StoreError};
 use redis::Cmd;
 
@@ -9,7 +11,7 @@ use crate::{
     envelope::{self, Envelope, pack_id},
     layout::{DeliveryKey, event_name},
     page::{numbered, place},
-    record,
+    record::{self, End, end},
     reply::Reply,
     script::EVENTS,
     store::RedisStore,
@@ -161,8 +163,8 @@ impl RedisStore {
         let event = &found.envelope.record.event;
         let slot = record::slot(&found.record, n)?;
         let waiting = found.waiting.get(usize::from(n)).map_or("", String::as_str);
-        let (state, due_at, completed_at) = match slot.end {
-            Some((state, at)) => (state, None, Some(at)),
+        let ((state, reason), due_at, completed_at) = match slot.end {
+            Some((end, at)) => (end, None, Some(at)),
             None => waiting_state(waiting)?,
         };
         let key = DeliveryKey { partition: self.shared.layout.partition(tenant), event: found.number, n };
@@ -173,6 +175,7 @@ impl RedisStore {
             topic: event.topic.clone(),
             endpoint: found.envelope.endpoints[usize::from(n)],
             state,
+            reason,
             attempts: slot.attempts,
             failures: slot.failures,
             due_at,
@@ -185,19 +188,20 @@ impl RedisStore {
 }
 
 /// What the place where a delivery waits says about its state: the state, when it is due, when it was completed.
-fn waiting_state(place: &str) -> Result<(DeliveryState, Option<Timestamp>, Option<Timestamp>)> {
+fn waiting_state(place: &str) -> Result<(End, Option<Timestamp>, Option<Timestamp>)> {
     let at = |text: &str| time(text.parse().map_err(StoreError::damaged)?);
     Ok(match place.split_at_checked(1) {
-        Some(("f", _)) => (DeliveryState::InFlight, None, None),
-        Some(("q", due)) => (DeliveryState::Scheduled, Some(at(due)?), None),
-        Some(("h", due)) => (DeliveryState::Held, Some(at(due)?), None),
+        Some(("f", _)) => ((DeliveryState::InFlight, None), None, None),
+        Some(("q", due)) => ((DeliveryState::Scheduled, None), Some(at(due)?), None),
+        Some(("h", due)) => {
+            ((DeliveryState::Held, Some(DeliveryReason::EndpointPaused)), Some(at(due)?), None)
+        }
         Some(("c", closed)) => match closed.split_at_checked(1) {
-            Some(("3", when)) => (DeliveryState::Skipped, None, Some(at(when)?)),
-            Some(("4", when)) => (DeliveryState::Cancelled, None, Some(at(when)?)),
-            _ => return Err(StoreError::damaged(format!("a queue was closed as '{closed}'"))),
+            Some((code, when)) => (end(code.parse().map_err(StoreError::damaged)?)?, None, Some(at(when)?)),
+            None => return Err(StoreError::damaged(format!("a queue was closed as '{closed}'"))),
         },
         // Nowhere: a crash of the server took its place and left the event.
-        _ => (DeliveryState::Cancelled, None, None),
+        _ => ((DeliveryState::Cancelled, None), None, None),
     })
 }
 

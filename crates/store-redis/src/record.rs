@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthaste_model::{Attempt, AttemptId, DeliveryState, ErrorClass, Outcome, Reply, Timestamp, Timings};
+use posthaste_model::{
+    Attempt, AttemptId, DeliveryReason, DeliveryState, ErrorClass, Outcome, Reply, Timestamp, Timings,
+};
 use posthaste_store::StoreError;
 
 use crate::layout::{millis, uuid};
@@ -12,12 +14,17 @@ const HEADER: usize = 10;
 const SLOT: usize = 14;
 /// A length of time that there was none of.
 const NEVER: u64 = (1 << 48) - 1;
+/// The bit of an attempt's status that says that somebody asked for it.
+const MANUAL: u16 = 1 << 15;
+
+/// A final state, and why a delivery came to it.
+pub(crate) type End = (DeliveryState, Option<DeliveryReason>);
 
 /// What is recorded of a delivery.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     /// None: it is not final.
-    pub(crate) end: Option<(DeliveryState, Timestamp)>,
+    pub(crate) end: Option<(End, Timestamp)>,
     pub(crate) attempts: u32,
     pub(crate) failures: u32,
     pub(crate) last_status: Option<u16>,
@@ -45,21 +52,29 @@ fn error_class(code: u8) -> Result<Option<ErrorClass>> {
     class.map(Some).ok_or_else(|| StoreError::damaged(format!("error class {code}")))
 }
 
+/// The end that a code stands for, as scripts have it.
+pub(crate) fn end(code: u8) -> Result<End> {
+    Ok(match code {
+        1 => (DeliveryState::Delivered, None),
+        2 => (DeliveryState::Exhausted, None),
+        3 => (DeliveryState::Skipped, Some(DeliveryReason::EndpointDisabled)),
+        4 => (DeliveryState::Cancelled, Some(DeliveryReason::EndpointDeleted)),
+        5 => (DeliveryState::Cancelled, Some(DeliveryReason::Operator)),
+        other => return Err(StoreError::damaged(format!("delivery state {other}"))),
+    })
+}
+
 /// Reads the slot of the `n`-th delivery; one that was never written is empty.
 pub(crate) fn slot(record: &[u8], n: u16) -> Result<Slot> {
     let from = HEADER + SLOT * usize::from(n);
     let Some(bytes) = record.get(from..from + SLOT) else { return Ok(Slot::default()) };
     let end = match bytes[0] {
         0 => None,
-        1 => Some(DeliveryState::Delivered),
-        2 => Some(DeliveryState::Exhausted),
-        3 => Some(DeliveryState::Skipped),
-        4 => Some(DeliveryState::Cancelled),
-        other => return Err(StoreError::damaged(format!("delivery state {other}"))),
+        code => Some(end(code)?),
     };
     let status = number(&bytes[2..4]) as u16;
     Ok(Slot {
-        end: end.map(|state| Ok::<_, StoreError>((state, time(&bytes[8..14])?))).transpose()?,
+        end: end.map(|end| Ok::<_, StoreError>((end, time(&bytes[8..14])?))).transpose()?,
         attempts: number(&bytes[4..6]) as u32,
         failures: number(&bytes[6..8]) as u32,
         last_status: (status != 0).then_some(status),
@@ -87,7 +102,8 @@ pub(crate) fn attempts(record: &Bytes, n: u16, count: u32) -> Result<Vec<Attempt
 }
 
 /// Packs an attempt: `id:16 started:6 queued:6 first byte:6 total:6 status:2`, then of a reply
-/// `truncated:1 headers:2 (name:2+… value:4+…) body`, and of a failure, whose status is 0, `class:1 detail`.
+/// `truncated:1 headers:2 (name:2+… value:4+…) body`, and of a failure, whose status is 0, `class:1 detail`. The first bit
+/// of the status says that the attempt is a manual one.
 pub(crate) fn pack_attempt(attempt: &Attempt) -> Vec<u8> {
     let mut packed = attempt.id.uuid().as_bytes().to_vec();
     packed.extend(pack_outcome(attempt));
@@ -96,7 +112,7 @@ pub(crate) fn pack_attempt(attempt: &Attempt) -> Vec<u8> {
 
 /// The same without the id, for scripts that make ids themselves.
 pub(crate) fn pack_outcome(attempt: &Attempt) -> Vec<u8> {
-    let Attempt { started_at, timings, outcome, .. } = attempt;
+    let Attempt { manual, started_at, timings, outcome, .. } = attempt;
     let mut packed = Vec::with_capacity(64);
     let mut six = |number: u64| packed.extend(&number.min(NEVER).to_be_bytes()[2..]);
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(NEVER - 1);
@@ -104,7 +120,7 @@ pub(crate) fn pack_outcome(attempt: &Attempt) -> Vec<u8> {
     six(micros(timings.queued));
     six(timings.first_byte.map_or(NEVER, micros));
     six(micros(timings.total));
-    packed.extend(outcome.status().unwrap_or(0).to_be_bytes());
+    packed.extend((outcome.status().unwrap_or(0) | if *manual { MANUAL } else { 0 }).to_be_bytes());
     match outcome {
         Outcome::Failed { class, detail } => {
             packed.push(error_code(Some(*class)));
@@ -137,7 +153,8 @@ fn read_attempt(packed: Bytes, attempt_number: u32) -> Result<Attempt> {
     let queued = Duration::from_micros(number(&take(6)?));
     let first_byte = Some(number(&take(6)?)).filter(|micros| *micros != NEVER).map(Duration::from_micros);
     let total = Duration::from_micros(number(&take(6)?));
-    let status = number(&take(2)?) as u16;
+    let bits = number(&take(2)?) as u16;
+    let (manual, status) = (bits & MANUAL != 0, bits & !MANUAL);
     let code = take(1)?[0];
     let outcome = if status == 0 {
         let class = error_class(code)?.ok_or_else(|| StoreError::damaged("a failure of no class"))?;
@@ -154,5 +171,5 @@ fn read_attempt(packed: Bytes, attempt_number: u32) -> Result<Attempt> {
         Outcome::Replied(Reply { status, headers, body: rest, truncated: code != 0 })
     };
     let timings = Timings { queued, first_byte, total };
-    Ok(Attempt { id, number: attempt_number, started_at, timings, outcome })
+    Ok(Attempt { id, number: attempt_number, manual, started_at, timings, outcome })
 }

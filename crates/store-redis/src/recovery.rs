@@ -20,15 +20,18 @@ pub(crate) async fn recover(
     now: Timestamp,
 ) -> Result<Recovered> {
     // The script makes the id: one for each lease.
-    let interrupted = Attempt::interrupted(AttemptId::mint(now, [0; 10]), now);
-    let (packed, error) = (pack_outcome(&interrupted), error_code(interrupted.outcome.error()));
+    let interrupted = |manual| Attempt::interrupted(AttemptId::mint(now, [0; 10]), manual, now);
+    let (automatic, manual) = (interrupted(false), interrupted(true));
+    let error = error_code(automatic.outcome.error());
+    let (automatic, manual) = (pack_outcome(&automatic), pack_outcome(&manual));
     let channel = shared.layout.channel();
     let mut recovered = Recovered::default();
     loop {
         let answer = shared
             .work
             .run(&RECOVER, shared.layout.base(partition), |call| {
-                call.arg(channel).arg(epoch.0).arg(millis(now)).arg(AT_ONCE).arg(&packed[..]).arg(error);
+                call.arg(channel).arg(epoch.0).arg(millis(now)).arg(AT_ONCE);
+                call.arg(error).arg(&automatic[..]).arg(&manual[..]);
             })
             .await?;
         let mut reply = Reply::of(answer)?.ok_or(StoreError::NotOwner)?;

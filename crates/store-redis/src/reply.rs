@@ -64,6 +64,14 @@ pub(crate) fn bytes(value: Value) -> Result<Bytes, Fault> {
     }
 }
 
+/// A string; empty where there is nil.
+pub(crate) fn maybe_bytes(value: Value) -> Result<Bytes, Fault> {
+    match value {
+        Value::Nil => Ok(Bytes::new()),
+        other => bytes(other),
+    }
+}
+
 pub(crate) fn text(value: Value) -> Result<String, Fault> {
     match value {
         Value::BulkString(bytes) => {

@@ -54,7 +54,7 @@ impl Retention for RedisStore {
             .shared
             .work
             .run(&PRUNE, base, |call| {
-                call.arg(limit).arg(delivered).arg(latest(retain.failed));
+                call.arg(limit).arg(delivered).arg(latest(retain.failed)).arg(millis(now));
             })
             .await?;
         let mut reply = Reply::items(answer)?;

@@ -16,7 +16,8 @@ impl Operation {
     pub(crate) fn answers_again(&self) -> bool {
         !matches!(
             self.name,
-            "delete_endpoint"
+            "cancel"
+                | "delete_endpoint"
                 | "delete_tenant"
                 | "delete_topic"
                 | "prune"
@@ -24,6 +25,7 @@ impl Operation {
                 | "put_topic"
                 | "recover"
                 | "reject"
+                | "send"
                 | "settle"
         )
     }
@@ -63,6 +65,7 @@ macro_rules! operation {
                     include_str!("lua/common/keys.lua"),
                     include_str!("lua/common/turns.lua"),
                     include_str!("lua/common/record.lua"),
+                    include_str!("lua/common/leases.lua"),
                     include_str!("lua/common/endpoints.lua"),
                     include_str!(concat!("lua/", $file, ".lua")),
                 ))
@@ -73,6 +76,7 @@ macro_rules! operation {
 
 operation!(ACCEPT, "accept");
 operation!(ATTEND, "attend", "allow-oom");
+operation!(CANCEL, "cancel", "allow-oom");
 operation!(CLAIM, "claim", "allow-oom");
 operation!(CREATE_ENDPOINT, "create_endpoint");
 operation!(DELETE_ENDPOINT, "delete_endpoint", "allow-oom");
@@ -82,6 +86,7 @@ operation!(ENDPOINT, "endpoint", "no-writes");
 operation!(ENDPOINTS, "endpoints", "no-writes");
 operation!(EVENTS, "events", "no-writes");
 operation!(LEASE, "lease", "allow-oom");
+operation!(NOTICES, "notices", "allow-oom");
 operation!(PARK, "park", "allow-oom");
 operation!(PRUNE, "prune", "allow-oom");
 operation!(PUT_TENANT, "put_tenant");
@@ -92,6 +97,8 @@ operation!(REJECT, "reject");
 operation!(RELEASE, "release", "allow-oom");
 operation!(RENEW, "renew", "allow-oom");
 operation!(RENEW_TOPICS, "renew_topics", "allow-oom");
+operation!(RETRY, "retry");
+operation!(SEND, "send");
 operation!(SETTLE, "settle", "allow-oom");
 operation!(SWEEP, "sweep", "allow-oom");
 operation!(TENANT, "tenant", "no-writes");
@@ -100,3 +107,14 @@ operation!(TOPICS, "topics", "no-writes");
 operation!(TOPICS_CHANGED, "topics_changed", "allow-oom");
 operation!(UPDATE_ENDPOINT, "update_endpoint", "allow-oom");
 operation!(VIEW, "view", "no-writes");
+
+#[cfg(test)]
+mod tests {
+    use posthaste_store::CLOCK_SLACK;
+
+    #[test]
+    fn scripts_know_by_how_much_clocks_may_differ() {
+        let said = format!("local SLACK = {} ", CLOCK_SLACK.as_millis());
+        assert!(include_str!("lua/common/turns.lua").contains(&said), "{said}");
+    }
+}

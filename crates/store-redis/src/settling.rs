@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::try_join_all;
-use posthaste_model::{EndpointEffect, Next, Timestamp};
+use posthaste_model::{EndpointEffects, HealthEffect, Next, Timestamp};
 use posthaste_store::{LeaseId, Partition, Result, Settled, Settlement, StoreError};
 use redis::Cmd;
 
 use crate::{
+    endpoints::maybe_millis,
     fault::Fault,
     gather::{Gatherer, Job},
     layout::{DeliveryKey, millis},
@@ -30,8 +31,7 @@ pub(crate) struct Part {
 
 impl Part {
     fn disables(&self) -> bool {
-        let effect = |place: &usize| self.all[*place].decision.endpoint.as_ref();
-        self.places.iter().any(|place| matches!(effect(place), Some(EndpointEffect::Disable { .. })))
+        self.places.iter().any(|place| self.all[*place].decision.endpoint.disable.is_some())
     }
 }
 
@@ -103,7 +103,8 @@ pub(crate) async fn settle(
     Ok(settled)
 }
 
-fn push(call: &mut Cmd, Settlement { lease, delivery, attempt, decision, now }: &Settlement) {
+fn push(call: &mut Cmd, settlement: &Settlement) {
+    let Settlement { lease, delivery, manual, endpoint_version, attempt, decision, now } = settlement;
     let (key, accepted_at) = DeliveryKey::of(*delivery);
     call.arg(key.member()).arg(lease.epoch.0).arg(lease.number).arg(accepted_at);
     match attempt {
@@ -113,31 +114,47 @@ fn push(call: &mut Cmd, Settlement { lease, delivery, attempt, decision, now }: 
             .arg(attempt.outcome.status().unwrap_or(0))
             .arg(error_code(attempt.outcome.error())),
     };
+    call.arg(by_hand(*manual));
     match decision.next {
         Next::Delivered => call.arg("d").arg(0),
         Next::Exhausted => call.arg("x").arg(0),
         Next::Skipped => call.arg("s").arg(0),
         Next::Retry { at } => call.arg("r").arg(millis(at)),
         Next::Release { at } => call.arg("b").arg(millis(at)),
+        Next::Stay => call.arg("y").arg(millis(*now)),
     };
-    match &decision.endpoint {
-        None => call.arg("").arg(0).arg(""),
-        Some(EndpointEffect::Park { until }) => call.arg("p").arg(millis(*until)).arg(""),
-        Some(EndpointEffect::Disable { reason }) => call.arg("g").arg(0).arg(reason),
+    let EndpointEffects { park_until, health, disable } = &decision.endpoint;
+    call.arg(maybe_millis(*park_until));
+    match health {
+        None => call.arg(""),
+        Some(HealthEffect::Well) => call.arg("w"),
+        Some(HealthEffect::Failed { exhausted, warning }) => {
+            call.arg(format!("f{}{}", u8::from(*exhausted), warning.unwrap_or(0)))
+        }
     };
-    call.arg(millis(*now));
+    match disable {
+        None => call.arg(""),
+        Some(reason) => call.arg(format!("!{reason}")),
+    };
+    call.arg(*endpoint_version).arg(millis(*now));
+}
+
+/// How the script knows a manual lease.
+fn by_hand(manual: bool) -> &'static str {
+    if manual { "m" } else { "" }
 }
 
 /// Ends a lease that nobody can act on: its endpoint decides what becomes of the delivery.
 pub(crate) async fn drop_lease(
     shared: &Shared,
-    (key, lease): &(DeliveryKey, LeaseId),
+    (key, lease, manual): &(DeliveryKey, LeaseId, bool),
     now: Timestamp,
 ) -> Result<()> {
     let channel = shared.layout.channel();
     let fill = |call: &mut Cmd| {
         call.arg(channel).arg(key.member()).arg(lease.epoch.0).arg(lease.number).arg(0);
-        call.arg("").arg(0).arg(0).arg("b").arg(millis(now)).arg("").arg(0).arg("").arg(millis(now));
+        call.arg("").arg(0).arg(0).arg(by_hand(*manual)).arg("b").arg(millis(now));
+        call.arg("").arg("").arg("").arg(0).arg(millis(now));
     };
     shared.work.run(&SETTLE, shared.layout.base(key.partition), fill).await?;
     Ok(())

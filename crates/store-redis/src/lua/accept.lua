@@ -2,8 +2,9 @@
 --
 -- ARGV  channel, then for each group
 --         tenant number, view version, topics version, count, then for each event
---           id, time of acceptance, targets, envelope
---       A target is an endpoint's id (16 bytes) and the state that the view shows for it (1 byte).
+--           id, time of acceptance, wishes, targets, envelope
+--       A target is an endpoint's id (16 bytes) and the state that the view shows for it (1 byte). Wishes are '', or when
+--       the event is due, a comma, and how long it is kept, if it says so itself.
 -- Gives for each group
 --       the number that its first event got, the others follow; or
 --       {} when the view is stale; or
@@ -12,6 +13,7 @@
 -- A client that lost the answer asks again, finds the ids used, and knows its own envelopes by their nonce.
 local CHUNK = 256 -- events in a piece of a tenant's list
 local BATCH = 1000 -- what `unpack` is sure to take
+local FIELDS = 5
 
 local state = call('HMGET', STATE, 'seq', 'topics')
 local last, topics = tonumber(state[1] or '0'), state[2] or '0'
@@ -24,7 +26,7 @@ local function used_before(tenant, at, count)
   local used = {}
   for from = 0, count - 1, BATCH do
     local ids = {}
-    for i = from, math.min(from + BATCH, count) - 1 do ids[#ids + 1] = ARGV[at + i * 4] end
+    for i = from, math.min(from + BATCH, count) - 1 do ids[#ids + 1] = ARGV[at + i * FIELDS] end
     local found = call('HMGET', K .. ':i:' .. tenant, unpack(ids))
     for i = 1, #ids do
       if found[i] then
@@ -51,10 +53,25 @@ local function list(tenant, chunk, fill, from, to)
   call('HSET', K .. ':t:' .. tenant, 'chunk', chunk, 'fill', fill)
 end
 
+-- An event says how long it is kept: it has a record from the beginning, which is marked.
+local function keep(event, accepted, period, count)
+  call('HSET', PERIODS, event, period)
+  call('SET', record_of(event), pack('>I3I6B', count, accepted, OWN_PERIOD) .. string.rep(NO_SLOT, count))
+end
+
 -- Puts an event's deliveries where they wait. Those of disabled endpoints are over.
-local function fan_out_to(event, accepted, targets)
+local function fan_out_to(event, accepted, wishes, targets)
   local count = #targets / 17
-  if count == 0 then call('RPUSH', K .. ':d', event .. whole(accepted)) end
+  local due, marks = accepted, 0
+  if wishes ~= '' then
+    local when, period = string.match(wishes, '^(%d+),(%d*)$')
+    due = tonumber(when)
+    if period ~= '' then
+      keep(event, accepted, period, count)
+      marks = OWN_PERIOD
+    end
+  end
+  if count == 0 then stand_in_line(event, accepted, marks, false) end
   for n = 0, count - 1 do
     local endpoint = string.sub(targets, n * 17 + 1, n * 17 + 16)
     local shown = string.sub(targets, n * 17 + 17, n * 17 + 17)
@@ -62,11 +79,8 @@ local function fan_out_to(event, accepted, targets)
       local slot = { state = SKIPPED, error = 0, status = 0, attempts = 0, failures = 0, completed = accepted }
       write_record(event, n, count, slot, '', true)
     else
-      call('ZADD', queue_of(endpoint), score(accepted), member(event, n))
-      if shown == ENABLED then
-        ready_by(endpoint, accepted, tonumber(call('HGET', endpoint_of(endpoint), 'k')), accepted)
-        due_now = true
-      end
+      enqueue(endpoint, member(event, n), shown, accepted, due)
+      due_now = due_now or shown == ENABLED
     end
   end
 end
@@ -88,11 +102,11 @@ while at <= #ARGV do
     else
       answer = last + 1
       local pairs_of_ids = {}
-      for i = at, at + (count - 1) * 4, 4 do
+      for i = at, at + (count - 1) * FIELDS, FIELDS do
         last = last + 1
         local event = string.format('%010x', last)
-        call('SET', K .. ':e:' .. event, ARGV[i + 3])
-        fan_out_to(event, tonumber(ARGV[i + 1]), ARGV[i + 2])
+        call('SET', K .. ':e:' .. event, ARGV[i + 4])
+        fan_out_to(event, tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3])
         pairs_of_ids[#pairs_of_ids + 1] = ARGV[i]
         pairs_of_ids[#pairs_of_ids + 1] = event
         if #pairs_of_ids >= BATCH or last - answer == count - 1 then
@@ -104,7 +118,7 @@ while at <= #ARGV do
     end
   end
   answers[#answers + 1] = answer
-  at = at + count * 4
+  at = at + count * FIELDS
 end
 if last > first_of_all then call('HSET', STATE, 'seq', whole(last)) end
 if due_now then wake(ARGV[1]) end

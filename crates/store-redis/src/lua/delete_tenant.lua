@@ -4,8 +4,7 @@ local number = call('ZSCORE', K .. ':tenants', ARGV[1])
 if not number then return false end
 number = whole(tonumber(number))
 for _, endpoint in ipairs(call('ZRANGE', K .. ':n:' .. number, 0, -1)) do
-  close_queue(endpoint, CANCELLED, tonumber(ARGV[2]))
-  call('DEL', endpoint_of(endpoint))
+  delete_endpoint(endpoint, tonumber(ARGV[2]))
 end
 call('DEL', K .. ':n:' .. number, K .. ':t:' .. number)
 call('ZREM', K .. ':tenants', ARGV[1])

@@ -6,7 +6,7 @@ local list = K .. ':n:' .. whole(tonumber(number))
 local answer = {}
 local rows = call('ZREVRANGEBYSCORE', list, '(' .. ARGV[2], '-inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
 for i = 1, #rows, 2 do
-  local shown = call('HMGET', endpoint_of(rows[i]), 's', 'w', 'k', 'v', 'u', 'x', 'd')
+  local shown = call('HMGET', endpoint_of(rows[i]), 's', 'w', 'k', 'h', 'v', 'u', 'x', 'd')
   answer[#answer + 1] = { rows[i + 1], rows[i], unpack(shown) }
 end
 return answer

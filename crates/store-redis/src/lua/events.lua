@@ -36,30 +36,25 @@ local function numbers()
   return all, ARGV[5]
 end
 
-local closings
-local function in_closing(name)
-  closings = closings or call('HGETALL', CLOSINGS)
-  for i = 1, #closings, 2 do
-    if call('ZSCORE', K .. ':c:' .. closings[i], name) then
-      local state, now = unpack_bytes('>BI6', closings[i + 1])
-      return 'c' .. state .. whole(now)
-    end
-  end
-  return ''
-end
-
 local states = {}
 local function state_of(endpoint)
-  if states[endpoint] == nil then states[endpoint] = call('HGET', endpoint_of(endpoint), 's') end
-  return states[endpoint]
+  if states[endpoint] == nil then states[endpoint] = call('HMGET', endpoint_of(endpoint), 's', 'z') end
+  return unpack(states[endpoint])
 end
 
-local function place_of(event, n, endpoint)
+local closings
+local function where(event, n, endpoint)
   local name = member(event, n)
   if call('HEXISTS', LEASES, name) == 1 then return 'f' end
   local queued = call('ZSCORE', queue_of(endpoint), name)
-  if not queued then return in_closing(name) end
-  return (state_of(endpoint) == PAUSED and 'h' or 'q') .. whole(due_of(tonumber(queued)))
+  if not queued then
+    closings = closings or call('HGETALL', CLOSINGS)
+    local _, state, now = closing_of(name, closings)
+    return state and 'c' .. state .. whole(now) or ''
+  end
+  local state, ordered = state_of(endpoint)
+  local due = ordered and due_at_place(endpoint, name, tonumber(queued)) or due_of(tonumber(queued))
+  return (state == PAUSED and 'h' or 'q') .. whole(due)
 end
 
 local answer = {}
@@ -74,7 +69,7 @@ for _, event in ipairs(all) do
       for n = 0, unpack_bytes('>I2', envelope) - 1 do
         local at = HEADER + SLOT * n + 1
         local open = record == '' or string.byte(record, at) == 0
-        row[#row + 1] = open and place_of(event, n, string.sub(envelope, targets + 16 * n + 1, targets + 16 * n + 16)) or ''
+        row[#row + 1] = open and where(event, n, string.sub(envelope, targets + 16 * n + 1, targets + 16 * n + 16)) or ''
       end
     end
     answer[#answer + 1] = row

@@ -1,6 +1,6 @@
 -- Forgets events that are over, oldest first, up to a limit.
 --
--- ARGV  limit, latest end of those that were delivered, latest end of those that failed
+-- ARGV  limit, latest end of those that were delivered, latest end of those that failed, now
 -- Gives {how many were forgotten, 1 if there may be more}
 --
 -- An event stands in line once for each time that it became over: what does not agree with its record is an old entry.
@@ -11,6 +11,12 @@ local function is_over(event, ended)
   if #head < HEADER then return true end
   local open, when = unpack_bytes('>I3I6B', head)
   return open == 0 and when == ended
+end
+
+-- Whether the period of an event that has one of its own ended at a time.
+local function has_ended(event, time)
+  local period = tonumber(call('HGET', PERIODS, event) or '0')
+  return is_over(event, time - period)
 end
 
 local function forget(event)
@@ -56,6 +62,17 @@ if limit > 0 then
     call('ZREM', K .. ':g', late[i])
     limit = limit - 1
     if is_over(late[i], tonumber(late[i + 1])) then removed = removed + forget(late[i]) end
+  end
+end
+if limit > 0 then
+  local over = call('ZRANGE', KEPT, '-inf', '(' .. ARGV[4], 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+  for i = 1, #over, 2 do
+    call('ZREM', KEPT, over[i])
+    limit = limit - 1
+    if has_ended(over[i], tonumber(over[i + 1])) then
+      removed = removed + forget(over[i])
+      call('HDEL', PERIODS, over[i])
+    end
   end
 end
 return { removed, limit == 0 and 1 or 0 }

@@ -1,10 +1,22 @@
--- Gives back what older epochs, and leases that ran out, left behind, up to a limit.
+-- Gives back what older epochs, and leases that ran out, left behind, and lifts what older epochs throttled, up to a
+-- limit of each.
 --
--- ARGV  channel, epoch, now, limit, attempt without its id, code of its error class
+-- ARGV  channel, epoch, now, limit, code of the error class of an interrupted attempt, such an attempt without its id,
+--       a manual one
 -- Gives nil to whoever is not the owner, or {how many were given back, 1 if there are more}
 local epoch, now, limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local rest, error = ARGV[5], tonumber(ARGV[6])
+local error, automatic, manual = tonumber(ARGV[5]), ARGV[6], ARGV[7]
 if owner_epoch() ~= epoch then return false end
+
+local due = false
+local throttled = call('ZRANGEBYSCORE', THROTTLED, '-inf', '(' .. whole(epoch), 'LIMIT', 0, limit)
+for _, endpoint in ipairs(throttled) do
+  call('ZREM', THROTTLED, endpoint)
+  if call('HDEL', endpoint_of(endpoint), 'b', 'a') > 0 then
+    reposition(endpoint, now)
+    due = true
+  end
+end
 
 -- Until when what a released epoch leased is left to whoever leased it.
 local spared = {}
@@ -18,39 +30,60 @@ local function attempt_id(of, number)
   return pack('>I6I2I2I6', now, 0x7000 + of % 4096, 0x8000 + math.floor(of / 4096) % 16384, number)
 end
 
-local given_back, more, due = 0, 0, false
-local alive = {}
-local all = call('HGETALL', LEASES)
-for i = 1, #all, 2 do
-  local name, lease = all[i], all[i + 1]
-  local of, number, expiry = unpack_bytes('>I6I6I6', lease)
-  alive[of] = true
-  if expiry <= now or (of < epoch and not is_spared(of)) then
-    if given_back == limit then
-      more = 1
-      break
-    end
-    given_back = given_back + 1
-    call('HDEL', LEASES, name)
-    local event, n = split(name)
-    local count = fan_out(event)
-    -- Redis may have been cut back to a moment before the event was there.
-    if count then
-      local endpoint = string.sub(lease, 26, 41)
-      local slot = read_slot(event, n)
-      slot.attempts, slot.error = math.min(slot.attempts + 1, 65535), error
-      local shown = call('HMGET', endpoint_of(endpoint), 's', 'k')
-      local closing = not shown[1] or shown[1] == DISABLED
+-- Records the attempt that a lease may have made, and lets an automatic one wait to be made again. Gives how many
+-- attempts were under way: what is attempted by hand may have been removed.
+local function give_back(field, lease)
+  local event, n = split(field)
+  local of, number = unpack_bytes('>I6I6', lease)
+  local flags, endpoint = string.byte(lease, 25), string.sub(lease, 26, 41)
+  local again = not is_manual(field)
+  call('HDEL', LEASES, field)
+  if again and flags >= IN_ORDER then end_in_order(endpoint) end
+  local count = fan_out(event)
+  -- Redis may have been cut back to a moment before the event was there.
+  if count then
+    local name = string.sub(field, 1, 14)
+    local slot = read_slot(event, n)
+    counted(slot)
+    note(slot, 0, error)
+    local closing = false
+    if again then
+      local shown = call('HMGET', endpoint_of(endpoint), 's', 'k', 'b', 'z')
+      closing = not shown[1] or shown[1] == DISABLED
       if closing then
         slot.state, slot.completed = shown[1] and SKIPPED or CANCELLED, now
-      else
-        call('ZADD', queue_of(endpoint), score(now, true), name)
-        if shown[1] == ENABLED then
-          ready_by(endpoint, now, tonumber(shown[2]), now)
-          due = true
-        end
+      elseif put_back(name, lease, endpoint, shown, now, true, now) then
+        due = true
       end
-      write_record(event, n, count, slot, frame_of(n, attempt_id(of, number) .. rest), closing)
+    end
+    local attempt = attempt_id(of, number) .. (again and automatic or manual)
+    write_record(event, n, count, slot, frame_of(n, attempt), closing)
+    if not again then mark_tried(name, endpoint) end
+  end
+  if again and flags >= IN_ORDER then
+    reposition(endpoint, now)
+    due = true
+  end
+  return (count or again) and 1 or 0
+end
+
+local given_back, more = 0, #throttled == limit and 1 or 0
+local alive = {}
+local all = call('HGETALL', LEASES)
+-- What was asked for by hand comes after what came by itself.
+for _, by_hand in ipairs({ false, true }) do
+  for i = 1, #all, 2 do
+    local field, lease = all[i], all[i + 1]
+    if is_manual(field) == by_hand then
+      local of, _, expiry = unpack_bytes('>I6I6I6', lease)
+      alive[of] = true
+      if expiry <= now or (of < epoch and not is_spared(of)) then
+        if given_back == limit then
+          more = 1
+          break
+        end
+        given_back = given_back + give_back(field, lease)
+      end
     end
   end
 end

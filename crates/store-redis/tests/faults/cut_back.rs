@@ -152,6 +152,30 @@ async fn what_came_of_a_lost_delivery_ends_no_other() {
 }
 
 #[tokio::test]
+async fn what_was_asked_for_of_a_lost_delivery_is_asked_of_no_other() {
+    let (server, mut driver) = scene().await;
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    let moment = Moment::now(&server);
+    driver.accept(&tenant, "lost", &[&endpoint]).await;
+    let lost = driver.delivery_of(&tenant, "lost").await;
+    driver.ask(&lost, false).await.unwrap();
+    let asked = server.command(&["LRANGE", "posthaste:1:{0}:m", "0", "-1"]).unwrap();
+    moment.again(&server);
+    driver.pass(1);
+    driver.accept(&tenant, "new", &[&endpoint]).await;
+    // As after a crash that took the event and left what was asked for.
+    server.command(&["RPUSH", "posthaste:1:{0}:m", asked.trim()]).unwrap();
+    assert_eq!(driver.lease_only().await.event.id.as_str(), "new");
+    for refused in [
+        driver.store().retry(&tenant, lost.id, false, driver.now()).await,
+        driver.store().cancel(&tenant, lost.id, driver.now()).await,
+    ] {
+        assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn tenants_that_get_one_number_share_nothing() {
     let (server, mut driver) = scene().await;
     let first = driver.tenant("first").await;

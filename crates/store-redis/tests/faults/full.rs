@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use posthaste_model::{EndpointEffect, EndpointState, Next, Payload, Topic};
+use posthaste_model::{EndpointEffects, EndpointState, HealthEffect, Next, Payload, Topic};
 use posthaste_store::{
     DeliveryFilter, KeyId, NewEvent, Page, Partition, Retain, Settled, Store, StoreError,
-    conformance::{Driver, TTL, replied, sample_endpoint, sample_event},
+    conformance::{Driver, TTL, disable, fares, replied, sample_endpoint, sample_event},
 };
 use posthaste_store_redis::RedisSettings;
 use posthaste_testkit::redis::{Persistence, RedisServer};
@@ -47,7 +47,9 @@ async fn what_is_full_takes_no_event_and_has_written_nothing() {
     let mut driver = drive(at(server.url())).await;
     let tenant = driver.tenant("acme").await;
     let endpoint = driver.endpoint(&tenant).await;
+    let other = driver.endpoint(&tenant).await;
     driver.accept(&tenant, "before", &[&endpoint]).await;
+    let waiting = driver.delivery_of(&tenant, "before").await;
     let witness = Witness::new();
     fill(&server);
     let before = everything(&server);
@@ -67,6 +69,8 @@ async fn what_is_full_takes_no_event_and_has_written_nothing() {
         updated_at: now,
     };
     full(driver.store().put_topic(topic.clone()).await);
+    full(driver.store().retry(&tenant, waiting.id, false, now).await);
+    full(driver.store().send(&tenant, &waiting.event, other.id, now).await);
     assert_eq!(everything(&server), before, "nothing was written");
     // It is ready: it delivers what it has, and answers who reads.
     driver.store().check().await.unwrap();
@@ -85,6 +89,10 @@ async fn what_is_full_takes_no_event_and_has_written_nothing() {
     let events: Vec<String> =
         driver.shown(&tenant).await.events.iter().map(|record| record.event.id.to_string()).collect();
     assert_eq!(events, ["new", "before"]);
+    driver.send("before", &other).await.unwrap();
+    fill(&server);
+    driver.cancel(&waiting).await.unwrap();
+    driver.check_invariants().await;
 }
 
 #[tokio::test]
@@ -108,12 +116,14 @@ async fn what_is_full_delivers_and_can_be_emptied() {
     let leases = driver.lease_up_to(5, 1).await;
     assert_eq!(leases.len(), 5);
     let retry = Next::Retry { at: driver.secs(30) };
-    let park = EndpointEffect::Park { until: driver.secs(60) };
-    let disable = EndpointEffect::Disable { reason: "it answered 410".into() };
+    let warning = fares(HealthEffect::Failed { exhausted: false, warning: Some(50) });
+    let pause = EndpointEffects { park_until: Some(driver.secs(60)), ..warning };
     assert_eq!(driver.settle(&leases[0], replied(200), Next::Delivered).await, Settled::Applied);
     assert_eq!(driver.settle(&leases[1], replied(500), retry).await, Settled::Applied);
-    assert_eq!(driver.settle_with(&leases[2], replied(429), retry, park).await, Settled::Applied);
-    assert_eq!(driver.settle_with(&leases[3], replied(410), Next::Skipped, disable).await, Settled::Applied);
+    assert_eq!(driver.settle_with(&leases[2], replied(429), retry, pause).await, Settled::Applied);
+    let gone = disable("it answered 410");
+    assert_eq!(driver.settle_with(&leases[3], replied(410), Next::Skipped, gone).await, Settled::Applied);
+    assert_eq!(driver.notices().await.len(), 2);
     for (partition, epoch) in driver.epochs().to_vec() {
         driver.store().renew(partition, epoch, driver.now(), TTL).await.unwrap();
     }

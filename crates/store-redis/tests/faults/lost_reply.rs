@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use posthaste_model::{
-    Attempt, AttemptId, Decision, DeliveryState, Endpoint, EndpointEffect, EndpointId, EndpointState,
-    ErrorClass, Next, Outcome, Tenant, TenantId, Timestamp, Topic, TopicPattern,
+    Attempt, AttemptId, Decision, Delivery, DeliveryState, Endpoint, EndpointEffects, EndpointId,
+    EndpointState, ErrorClass, HealthEffect, Next, Outcome, Tenant, TenantId, Timestamp, Topic, TopicPattern,
 };
 use posthaste_store::{
-    KeyId, Lease, LeaseRequest, NewEvent, Page, Result, Retain, Settled, Settlement, StoreError,
-    conformance::{Driver, Shown, TTL, nameless, replied, sample_endpoint, sample_event},
+    KeyId, Lease, LeaseRequest, NewEvent, Notice, Page, Result, Retain, Settled, Settlement, StoreError,
+    TenantRoom, Throttle, Told,
+    conformance::{
+        Driver, Shown, TTL, disable, fares, nameless, replied, sample_endpoint, sample_event, sample_request,
+    },
 };
 use posthaste_store_redis::RedisSettings;
 use posthaste_testkit::{
@@ -28,8 +31,12 @@ struct Scene {
     driver: Driver,
     tenant: TenantId,
     first: Endpoint,
+    /// To which nothing goes yet.
+    third: Endpoint,
     /// What came of the two deliveries in flight.
     settlements: Arc<[Settlement]>,
+    /// What came of a manual attempt of one that waits.
+    by_hand: Arc<[Settlement]>,
 }
 
 type Answer = Result<String>;
@@ -61,17 +68,37 @@ impl Scene {
             driver.pass(1);
         }
         for lease in driver.lease_up_to(2, 1).await {
-            driver.settle(&lease, replied(200), Next::Delivered).await;
+            let warning = fares(HealthEffect::Failed { exhausted: false, warning: Some(50) });
+            driver.settle_with(&lease, replied(200), Next::Delivered, warning).await;
         }
         driver.pass(3_600);
+        let third = driver.endpoint(&tenant).await;
         let mut leases = driver.lease_up_to(2, 1).await;
         leases.sort_by_key(|lease| lease.endpoint.id);
         let mut settlements = vec![
             driver.settlement(&leases[0], replied(503), Next::Retry { at: driver.secs(30) }),
             driver.settlement(&leases[1], replied(410), Next::Skipped),
         ];
-        settlements[1].decision.endpoint = Some(EndpointEffect::Disable { reason: "it answered 410".into() });
-        Self { driver, tenant, first, settlements: settlements.into() }
+        settlements[0].decision.endpoint =
+            fares(HealthEffect::Failed { exhausted: false, warning: Some(70) });
+        settlements[1].decision.endpoint = disable("it answered 410");
+        let (settlements, by_hand) = (settlements.into(), Arc::new([]));
+        let mut scene = Self { driver, tenant, first, third, settlements, by_hand };
+        let (waiting, over) = (scene.delivery("b").await, scene.delivery("over").await);
+        scene.driver.ask(&waiting, false).await.unwrap();
+        let lease = scene.driver.lease_with(|ask| ask.limit = 1).await.leases.remove(0);
+        let mut arrived = scene.driver.settlement(&lease, replied(200), Next::Delivered);
+        arrived.decision.endpoint = fares(HealthEffect::Well);
+        scene.by_hand = Arc::new([arrived]);
+        scene.driver.ask(&over, false).await.unwrap();
+        scene
+    }
+
+    /// The delivery of an event to the first endpoint.
+    async fn delivery(&self, event: &str) -> Delivery {
+        let mut deliveries = self.driver.deliveries_of(&self.tenant, event).await;
+        deliveries.retain(|delivery| delivery.endpoint == self.first.id);
+        deliveries.remove(0)
     }
 
     fn now(&self) -> Timestamp {
@@ -88,20 +115,20 @@ impl Scene {
         Ok(accepted.into_iter().map(|accepted| (accepted.deliveries, accepted.duplicate)).collect())
     }
 
+    /// Asks for two that are not manual.
     fn request(&self) -> LeaseRequest {
-        let (partition, epoch) = self.driver.epochs()[0];
-        let now = self.now();
-        LeaseRequest { partition, epoch, now, limit: 2, per_endpoint: 2, lease_for: TTL }
+        let request = sample_request(self.driver.epochs()[0], self.now());
+        LeaseRequest { limit: 2, manual: 0, per_endpoint: 2, ..request }
     }
 
     /// Leases, and says what was leased to whom.
-    async fn lease(&self) -> Result<Vec<String>> {
-        let leases = self.driver.store().lease(self.request()).await?.leases;
+    async fn lease(&self, request: LeaseRequest) -> Result<Vec<String>> {
+        let leases = self.driver.store().lease(request).await?.leases;
         Ok(leases
             .iter()
             .map(|lease| {
-                let Lease { event, endpoint, attempt, failures, due_at, .. } = lease;
-                format!("{} to {}: {attempt}, {failures}, {due_at}", event.id, endpoint.url)
+                let Lease { event, endpoint, attempt, failures, manual, due_at, .. } = lease;
+                format!("{} to {}: {attempt}, {failures}, {manual}, {due_at}", event.id, endpoint.url)
             })
             .collect())
     }
@@ -129,6 +156,11 @@ impl Scene {
             let view = store.view(&tenant.id).await.unwrap();
             let targets: Vec<EndpointId> = view.endpoints.iter().map(|endpoint| endpoint.id).collect();
             all += &format!("{shown:#?}\n{targets:?}\n{:?}\n", view.topics);
+            let notices = self.driver.notices().await;
+            let mut told: Vec<_> =
+                notices.iter().filter(|notice| notice.tenant == tenant.id).map(in_words).collect();
+            told.sort();
+            all += &format!("{told:#?}\n");
         }
         all
     }
@@ -143,7 +175,7 @@ impl Scene {
         let epoch = store.claim(partition, "driver", self.now(), TTL).await.unwrap().unwrap();
         store.recover(partition, epoch, self.now()).await.unwrap();
         loop {
-            let request = LeaseRequest { epoch, limit: 100, ..self.request() };
+            let request = LeaseRequest { epoch, limit: 100, manual: 100, ..self.request() };
             let leases = store.lease(request).await.unwrap().leases;
             if leases.is_empty() {
                 break;
@@ -153,18 +185,32 @@ impl Scene {
                 .map(|lease| Settlement {
                     lease: lease.id,
                     delivery: lease.delivery,
+                    manual: lease.manual,
+                    endpoint_version: lease.endpoint.version,
                     attempt: None,
-                    decision: Decision { next: Next::Exhausted, endpoint: None },
+                    decision: Decision {
+                        next: if lease.manual { Next::Stay } else { Next::Exhausted },
+                        endpoint: EndpointEffects::default(),
+                    },
                     now: self.now(),
                 })
                 .collect();
             let settled = store.settle(settlements.into()).await.unwrap();
             assert!(settled.iter().all(|settled| *settled == Settled::Applied));
-            delivered
-                .extend(leases.iter().map(|lease| format!("{} to {}", lease.event.id, lease.endpoint.url)));
+            delivered.extend(leases.iter().map(|lease| {
+                format!("{} to {}, manual: {}", lease.event.id, lease.endpoint.url, lease.manual)
+            }));
         }
         delivered.sort();
         format!("{delivered:#?}\n{}", self.sight().await)
+    }
+}
+
+/// A notice without what every store names in its own way.
+fn in_words(Notice { endpoint, at, told, .. }: &Notice) -> String {
+    match told {
+        Told::Exhausted { .. } => format!("{endpoint}, {at}: exhausted"),
+        told => format!("{endpoint}, {at}: {told:?}"),
     }
 }
 
@@ -232,8 +278,49 @@ const DELIVERIES: &[(&str, Operation)] = operations! {
     an_event(scene, _store) { scene.accept(&["new"]).await }
     some_events(scene, _store) { scene.accept(&["new", "newer", "newest"]).await }
     events_of_which_some_are_known(scene, _store) { scene.accept(&["new", "a", "newer", "b"]).await }
-    a_lease(scene, _store) { scene.lease().await }
+    a_lease(scene, _store) { scene.lease(scene.request()).await }
+    a_lease_of_every_kind(scene, _store) {
+        let tenant = scene.tenant.clone();
+        let throttle = Throttle {
+            tenant: tenant.clone(),
+            endpoint: scene.first.id,
+            until: None,
+            at_most: Some(1),
+        };
+        let (rooms, throttles) = (vec![TenantRoom { tenant, room: 2 }], vec![throttle]);
+        let request = LeaseRequest { limit: 3, manual: 1, per_tenant: 1, rooms, throttles, ..scene.request() };
+        scene.lease(request).await.map(|mut leased| {
+            // Turns are each store's own.
+            leased.sort();
+            leased
+        })
+    }
     a_settlement(scene, store) { store.settle(Arc::clone(&scene.settlements)).await }
+    a_manual_attempt_that_arrived(scene, store) { store.settle(Arc::clone(&scene.by_hand)).await }
+    a_request_for_an_attempt(scene, store) {
+        let waiting = scene.delivery("b").await;
+        store.retry(&scene.tenant, waiting.id, false, scene.now()).await
+    }
+    a_cancellation(scene, store) {
+        let waiting = scene.delivery("b").await;
+        store.cancel(&scene.tenant, waiting.id, scene.now()).await
+    }
+    a_cancellation_of_what_is_in_flight(scene, store) {
+        let leased = scene.delivery("a").await;
+        store.cancel(&scene.tenant, leased.id, scene.now()).await
+    }
+    one_more_endpoint(scene, store) {
+        let event = "over".parse().unwrap();
+        store.send(&scene.tenant, &event, scene.third.id, scene.now()).await.map(|sent| sent.created)
+    }
+    what_operators_are_told(scene, store) {
+        let (partition, _) = scene.driver.epochs()[0];
+        store.notices(partition, 1).await.map(|notices| notices.iter().map(in_words).collect::<Vec<_>>())
+    }
+    what_they_were_told(scene, store) {
+        let (partition, _) = scene.driver.epochs()[0];
+        store.forget_notices(partition, u64::MAX).await
+    }
     a_pause(scene, store) { store.park(&scene.tenant, scene.first.id, scene.driver.secs(60)).await }
     a_claim(scene, store) {
         let (partition, _) = scene.driver.epochs()[0];
@@ -374,7 +461,7 @@ async fn a_lost_lease_is_given_again_and_again_until_it_arrives() {
         // Nor is the way to it mended at once, when the store tries again.
         proxy.cut_answer(0);
         proxy.turn(Weather::Closed);
-        assert!(matches!(scene.lease().await, Err(StoreError::Unavailable { .. })));
+        assert!(matches!(scene.lease(scene.request()).await, Err(StoreError::Unavailable { .. })));
         proxy.turn(Weather::Fair);
         assert!(proxy.has_cut());
         assert_eq!(scene.in_flight().await, 4, "what is lost is leased once");
@@ -404,4 +491,28 @@ async fn an_endpoint_that_is_made_again_much_later_stays_as_it_is() {
     driver.store().create_endpoint(first.clone()).await.unwrap();
     assert_eq!(driver.shown(&tenant).await, before);
     assert_eq!(driver.store().view(&tenant).await.unwrap().version, view.version);
+}
+
+#[tokio::test]
+async fn a_lost_manual_lease_is_given_again() {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let proxy = Proxy::to(server.port()).await;
+    let scene = Scene::new(drive(RedisSettings { partitions: 1, ..at(proxy.url()) }).await).await;
+    let (partition, epoch) = scene.driver.epochs()[0];
+    let request = |limit, manual| LeaseRequest { limit, manual, ..scene.request() };
+    proxy.cut_answer(0);
+    proxy.turn(Weather::Closed);
+    assert!(matches!(scene.lease(request(3, 2)).await, Err(StoreError::Unavailable { .. })));
+    proxy.turn(Weather::Fair);
+    assert!(proxy.has_cut());
+    until("the hold is renewed", async || {
+        scene.driver.store().renew(partition, epoch, scene.now(), TTL).await.is_ok()
+    })
+    .await;
+    let kinds = async |limit, manual| -> Vec<bool> {
+        let given = scene.driver.store().lease(request(limit, manual)).await.unwrap().leases;
+        given.iter().map(|lease| lease.manual).collect()
+    };
+    assert_eq!(kinds(2, 0).await, [false, false], "no more manual ones than are asked for now");
+    assert_eq!(kinds(2, 1).await, [true, false]);
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use posthaste_model::Next;
 use posthaste_store::{
-    Catalogue as _, Deliveries as _, LeaseRequest, NewEvent, Settled, Store as _, StoreError,
-    conformance::{Driver, Shown, TTL, replied, sample_event},
+    Catalogue as _, Deliveries as _, NewEvent, Settled, Store as _, StoreError,
+    conformance::{Driver, Shown, TTL, replied, sample_event, sample_request},
 };
 use posthaste_store_redis::RedisSettings;
 use posthaste_testkit::redis::{Persistence, RedisServer};
@@ -23,7 +23,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 async fn check_everything_fails(driver: &mut Driver, tenant: &posthaste_model::TenantId) {
     let (now, store) = (driver.now(), driver.store());
     let (partition, epoch) = driver.epochs()[0];
-    let request = LeaseRequest { partition, epoch, now, limit: 10, per_endpoint: 10, lease_for: TTL };
+    let request = sample_request((partition, epoch), now);
     let view = store.view(tenant).await;
     let accept = async {
         let new = NewEvent { event: sample_event(tenant, "lost", now), endpoints: Vec::new() };

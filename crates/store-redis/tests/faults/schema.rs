@@ -1,13 +1,14 @@
 //! What a store is, is written in the server, and every process keeps to it.
 
-use posthaste_model::Tenant;
+use posthaste_model::{Next, Tenant};
 use posthaste_store::{
-    Catalogue as _, Deliveries as _, KeyId, Page, Store as _, StoreError, conformance::START,
+    Catalogue as _, Deliveries as _, KeyId, Page, Store as _, StoreError,
+    conformance::{START, replied},
 };
 use posthaste_store_redis::{RedisSettings, RedisStore};
 use posthaste_testkit::redis::{Persistence, RedisServer};
 
-use crate::scene::{at, open};
+use crate::scene::{at, drive, open};
 
 async fn tenants(store: &RedisStore) -> Vec<String> {
     store
@@ -34,6 +35,35 @@ async fn a_newer_store_is_not_touched() {
     assert!(matches!(error, StoreError::NewerSchema { found: 2, supported: 1 }), "{error}");
     assert_eq!(server.command(&["KEYS", "*"]).unwrap(), "posthaste:store");
     assert_eq!(server.command(&["HGETALL", "posthaste:store"]).unwrap(), "schema\n2");
+}
+
+#[tokio::test]
+async fn what_an_earlier_build_wrote_is_read() {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let mut driver = drive(RedisSettings { partitions: 1, ..at(server.url()) }).await;
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    driver.accept(&tenant, "one", &[&endpoint]).await;
+    driver.accept(&tenant, "two", &[&endpoint]).await;
+    let before = driver.lease_up_to(1, 1).await.remove(0);
+    // An earlier build knew nothing of limits and of an order.
+    let forget = "for _, key in ipairs(redis.call('KEYS', '*:p:*')) do \
+        local rest = cjson.decode(redis.call('HGET', key, 'd')) \
+        rest.max_in_flight, rest.rate_limit, rest.ordered = nil, nil, nil \
+        redis.call('HSET', key, 'd', cjson.encode(rest)) end";
+    server.command(&["EVAL", forget, "0"]).unwrap();
+    let rest =
+        server.command(&["EVAL", "return redis.call('HGET', redis.call('KEYS', '*:p:*')[1], 'd')", "0"]);
+    assert!(!rest.unwrap().contains("ordered"));
+    assert_eq!(driver.reread(&endpoint).await, endpoint);
+    driver.settle(&before, replied(200), Next::Delivered).await;
+    let next = driver.lease_only().await;
+    assert_eq!(*next.endpoint, endpoint);
+    driver.settle(&next, replied(500), Next::Retry { at: driver.secs(5) }).await;
+    driver.change(&endpoint, |endpoint| endpoint.ordered = true).await;
+    driver.pass(5);
+    assert_eq!(driver.lease_only().await.delivery, next.delivery);
+    driver.check_invariants().await;
 }
 
 #[tokio::test]

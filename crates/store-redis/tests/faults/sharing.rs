@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use posthaste_model::{DeliveryState, Endpoint, EndpointState, Next, Tenant, TenantId, Timestamp, Topic};
+use posthaste_model::{
+    Decision, DeliveryState, Endpoint, EndpointEffects, EndpointState, Next, Tenant, TenantId, Timestamp,
+    Topic,
+};
 use posthaste_store::{
-    Catalogue as _, Deliveries as _, Epoch, Intake as _, Lease, LeaseRequest, Missing, NewEvent, Partition,
-    Queries as _, Result, Settled, Settlement, Store, StoreError, ViewVersion,
-    conformance::{START, TTL, attempt, replied, sample_endpoint, sample_event},
+    Catalogue as _, Deliveries as _, Epoch, Intake as _, Lease, Missing, NewEvent, Partition, Queries as _,
+    Result, Settled, Settlement, Store, StoreError, ViewVersion,
+    conformance::{START, TTL, attempt, replied, sample_endpoint, sample_event, sample_request},
 };
 use posthaste_store_redis::{RedisSettings, RedisStore};
 use posthaste_testkit::redis::{Persistence, RedisServer};
@@ -77,17 +80,17 @@ impl Two {
     }
 
     async fn lease(&self, store: &RedisStore, epoch: Epoch, now: Timestamp) -> Result<Vec<Lease>> {
-        let request =
-            LeaseRequest { partition: HERE, epoch, now, limit: 10, per_endpoint: 10, lease_for: TTL };
-        Ok(store.lease(request).await?.leases)
+        Ok(store.lease(sample_request((HERE, epoch), now)).await?.leases)
     }
 
     async fn settle(&self, store: &RedisStore, lease: &Lease, number: u64, now: Timestamp) -> Settled {
         let settlement = Settlement {
             lease: lease.id,
             delivery: lease.delivery,
+            manual: lease.manual,
+            endpoint_version: lease.endpoint.version,
             attempt: Some(attempt(number, now, replied(200))),
-            decision: posthaste_model::Decision { next: Next::Delivered, endpoint: None },
+            decision: Decision { next: Next::Delivered, endpoint: EndpointEffects::default() },
             now,
         };
         store.settle(Arc::new([settlement])).await.unwrap()[0]

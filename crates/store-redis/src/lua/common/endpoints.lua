@@ -1,14 +1,10 @@
 -- An endpoint's hash: t the tenant's number, o its place among the endpoints, s state, w why it is disabled, k parked
--- until, v version, r revision, n the nonce of its last change, u updated at, x URL, d everything else. The revision changes with the version, and is
--- never given again: by it a process knows whether what it has at hand is still so.
-local function endpoint_of(endpoint)
-  return K .. ':p:' .. endpoint
-end
-
--- A number that nothing else of the partition has, growing.
-local function ordinal()
-  return clocked(STATE, 'ordinal')
-end
+-- until, v version, r revision, n the nonce of its last change, u updated at, x URL, m burst, h health (below), d
+-- everything else. The revision changes with the version, and is never given again: by it a process knows whether what it
+-- has at hand is still so. What the owner says of it: b throttled until, a how many at the most. While it is ordered, z is
+-- the last place in the order that was given, and f how many of it are in flight. What is missing was never said.
+--
+-- Health is `since:6 failures:4 exhausted:4 warned:1`, and missing while the endpoint is well; a time of 0 is none.
 
 -- Makes the views of a tenant stale, if the tenant still exists.
 local function touch(tenant)
@@ -21,8 +17,21 @@ end
 -- pruned, and whoever reads meanwhile finds it here.
 local function close_queue(endpoint, state, now)
   call('ZREM', READY, endpoint)
+  call('UNLINK', due_times_of(endpoint))
   if call('EXISTS', queue_of(endpoint)) == 0 then return end
   local number = ordinal()
   call('RENAME', queue_of(endpoint), K .. ':c:' .. number)
   call('HSET', CLOSINGS, number, pack('>BI6', state, now) .. endpoint)
+end
+
+local function delete_endpoint(endpoint, now)
+  close_queue(endpoint, CANCELLED, now)
+  call('ZREM', THROTTLED, endpoint)
+  call('DEL', endpoint_of(endpoint))
+end
+
+-- Leaves word of something for operators: `number:6 kind:1 tenant:4 at:6 endpoint:16`, then what is told.
+local function leave_notice(kind, tenant, endpoint, at, told)
+  local number = ordinal()
+  call('ZADD', NOTICES, whole(number), pack('>I6c1I4I6', number, kind, tonumber(tenant), at) .. endpoint .. told)
 end

@@ -6,12 +6,18 @@ local STATE = K .. ':s'
 local READY = K .. ':y'
 local LEASES = K .. ':l'
 local CLOSINGS = K .. ':c'
+local THROTTLED = K .. ':b'
+local ASKED = K .. ':m'
+local NOTICES = K .. ':o'
+local PERIODS = K .. ':k'
+local KEPT = K .. ':x'
 
 local call = redis.call
 local pack, unpack_bytes = struct.pack, struct.unpack
 
 local ENABLED, PAUSED, DISABLED = '0', '1', '2'
-local DELIVERED, EXHAUSTED, SKIPPED, CANCELLED = 1, 2, 3, 4
+-- What a delivery came to; cancelled because its endpoint was deleted, or given up by an operator.
+local DELIVERED, EXHAUSTED, SKIPPED, CANCELLED, GIVEN_UP = 1, 2, 3, 4, 5
 
 -- Numbers beyond 2^47 lose digits when Lua makes text of them by itself.
 local function whole(number)
@@ -26,6 +32,11 @@ end
 
 local function split(name)
   return string.sub(name, 1, 10), tonumber(string.sub(name, 11, 14), 16)
+end
+
+-- An endpoint's hash; `common/endpoints.lua` tells its fields.
+local function endpoint_of(endpoint)
+  return K .. ':p:' .. endpoint
 end
 
 -- The number of the current owner's epoch; nil when nobody owns the partition.
@@ -49,4 +60,9 @@ local function clocked(key, field)
   local number = math.max(last + 1, time[1] * 1000 + math.floor(time[2] / 1000))
   call('HSET', key, field, whole(number))
   return number
+end
+
+-- A number that nothing else of the partition has, growing.
+local function ordinal()
+  return clocked(STATE, 'ordinal')
 end

@@ -1,12 +1,18 @@
--- The record of an event: what became of its deliveries. It is missing until something became of one of them.
+-- The record of an event: what became of its deliveries. It is missing until something became of one of them, unless the
+-- event says itself how long it is kept.
 --
---   header  open:3 ended:6 failed:1                 how many are not final; when the last became so; whether any failed
+--   header  open:3 ended:6 marks:1                  how many are not final; when the last became so; marks (below)
 --   slots   state:1 error:1 status:2 attempts:2 failures:2 completed:6     one for each delivery; state 0 is not final
 --   frames  n:2 length:4 bytes                      attempts, in the order in which they were recorded
 --
--- `error` is the code of the last attempt's error class plus one, 0 for none. All numbers are big-endian.
+-- Marks: 1 if any delivery ended without arriving, 2 if the event has a period of its own. `error` is the code of the
+-- last attempt's error class plus one, 0 for none. All numbers are big-endian.
 local HEADER, SLOT = 10, 14
 local NO_SLOT = string.rep('\0', SLOT)
+local FAILED, OWN_PERIOD = 1, 2
+
+-- Bits of the kind of an envelope.
+local HAS_OPTIONS, WAS_SENT = 4, 8
 
 local function record_of(event)
   return K .. ':r:' .. event
@@ -20,6 +26,36 @@ local function fan_out(event)
   return count, accepted
 end
 
+-- The endpoint of one of an event's deliveries.
+local function target_of(event, n)
+  local from = 19 + string.byte(call('GETRANGE', K .. ':e:' .. event, 18, 18)) + 16 * n
+  return call('GETRANGE', K .. ':e:' .. event, from, from + 15)
+end
+
+-- The place of an event in the order of what goes to an ordered endpoint: when it was accepted, or when it is to be
+-- delivered. `src/envelope.rs` tells where that stands.
+local function place_of(event)
+  local key = K .. ':e:' .. event
+  local count, accepted = fan_out(event)
+  if not count then return nil end
+  local topic = 19 + string.byte(call('GETRANGE', key, 18, 18)) + 16 * count
+  local kind = topic + 1 + string.byte(call('GETRANGE', key, topic, topic))
+  local bytes = call('GETRANGE', key, kind, kind + 8)
+  local bits = string.byte(bytes)
+  if bits % (2 * HAS_OPTIONS) < HAS_OPTIONS then return accepted end
+  return (unpack_bytes('>I6', bytes, bits % (2 * WAS_SENT) < WAS_SENT and 2 or 4))
+end
+
+-- How many deliveries the event of a tenant's delivery has; nil where there is no such delivery.
+local function fan_out_of(tenant, event, n, accepted)
+  local number = call('ZSCORE', K .. ':tenants', tenant)
+  local head = number and call('GETRANGE', K .. ':e:' .. event, 0, 17) or ''
+  if #head < 18 then return nil end
+  local count, when = unpack_bytes('>I2I6', head)
+  local whose = unpack_bytes('>I4', head, 15)
+  return n < count and when == accepted and whose == tonumber(number) and count or nil
+end
+
 local function read_slot(event, n)
   local from = HEADER + SLOT * n
   local bytes = call('GETRANGE', record_of(event), from, from + SLOT - 1)
@@ -29,25 +65,36 @@ local function read_slot(event, n)
   return slot
 end
 
+-- An event that is over stands in line for retention. The lines are in the order of the ends: an event whose end is
+-- written down `late` has a place among its like instead, and so has one with a period of its own.
+local function stand_in_line(event, ended, marks, late)
+  if marks >= OWN_PERIOD then
+    call('ZADD', KEPT, whole(ended + tonumber(call('HGET', PERIODS, event) or '0')), event)
+  elseif late then
+    call('ZADD', K .. ':g', whole(ended), event)
+  else
+    call('RPUSH', K .. (marks == FAILED and ':f' or ':d'), event .. whole(ended))
+  end
+end
+
 -- Writes a delivery's slot and appends an attempt's frame ('' for none). `closing` says that it became final: with its
--- last delivery the event is over, and stands in line for retention. The lines are in the order of the ends: an event
--- whose end is written down `late` has a place among its like instead.
+-- last delivery the event is over.
 local function write_record(event, n, count, slot, frame, closing, late)
   local key = record_of(event)
   local head = call('GETRANGE', key, 0, HEADER - 1)
   local fresh = #head < HEADER
-  local open, ended, failed = count, 0, 0
-  if not fresh then open, ended, failed = unpack_bytes('>I3I6B', head) end
+  local open, ended, marks = count, 0, 0
+  if not fresh then open, ended, marks = unpack_bytes('>I3I6B', head) end
   if closing then
     open = open - 1
     if slot.completed > ended then ended = slot.completed end
-    if slot.state ~= DELIVERED then failed = 1 end
-    head = pack('>I3I6B', open, ended, failed)
+    if slot.state ~= DELIVERED and marks % 2 == 0 then marks = marks + FAILED end
+    head = pack('>I3I6B', open, ended, marks)
   end
   local bytes =
     pack('>BBHHHI6', slot.state, slot.error, slot.status, slot.attempts, slot.failures, slot.completed)
   if fresh then
-    if not closing then head = pack('>I3I6B', open, ended, failed) end
+    if not closing then head = pack('>I3I6B', open, ended, marks) end
     call('SET', key, head .. string.rep(NO_SLOT, n) .. bytes .. string.rep(NO_SLOT, count - n - 1) .. frame)
   else
     if count == 1 then
@@ -58,17 +105,35 @@ local function write_record(event, n, count, slot, frame, closing, late)
     end
     if frame ~= '' then call('APPEND', key, frame) end
   end
-  if closing and open == 0 then
-    if late then
-      call('ZADD', K .. ':g', whole(ended), event)
-    else
-      call('RPUSH', K .. (failed == 1 and ':f' or ':d'), event .. whole(ended))
-    end
+  if closing and open == 0 then stand_in_line(event, ended, marks, late) end
+end
+
+-- A delivery that was final has arrived all the same: the event ended later, and perhaps better, than was written down.
+local function end_anew(event, count)
+  local bytes = call('GETRANGE', record_of(event), 0, HEADER + SLOT * count - 1)
+  local open, ended, marks = unpack_bytes('>I3I6B', bytes)
+  ended, marks = 0, marks - marks % 2
+  for n = 0, count - 1 do
+    local state, _, _, _, _, completed = unpack_bytes('>BBHHHI6', bytes, HEADER + SLOT * n + 1)
+    if completed > ended then ended = completed end
+    if state > DELIVERED and marks % 2 == 0 then marks = marks + FAILED end
   end
+  call('SETRANGE', record_of(event), 0, pack('>I3I6B', open, ended, marks))
+  if open == 0 then stand_in_line(event, ended, marks, false) end
 end
 
 local function frame_of(n, attempt)
   return pack('>I2I4', n, #attempt) .. attempt
+end
+
+-- Notes the last thing that an attempt came to.
+local function note(slot, status, error)
+  slot.error = error
+  if status > 0 then slot.status = status end
+end
+
+local function counted(slot)
+  slot.attempts = math.min(slot.attempts + 1, 65535)
 end
 
 -- Whether an attempt is recorded; it begins with its id of 16 bytes.

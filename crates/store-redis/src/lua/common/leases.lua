@@ -1,0 +1,87 @@
+-- A live lease is a field of LEASES: `epoch:6 number:6 expiry:6 due:6 flags:1 endpoint:16`, and if it is one of an
+-- ordered endpoint, `place:6`, where the delivery belongs in the order. The field is the delivery's name; that of a
+-- manual attempt, of which a delivery can have several, has an `m` and the lease's number behind it.
+--
+-- Flags: TRIED if something may be recorded of the delivery, IN_ORDER if the lease is one of an ordered endpoint.
+local TRIED, IN_ORDER = 1, 2
+local TOGETHER = 1000 -- deliveries of one millisecond that stay in order when one of them is tried
+
+local function is_manual(field)
+  return #field > 14
+end
+
+local function manual_field(name, number)
+  return name .. 'm' .. whole(number)
+end
+
+-- A lease of an ordered endpoint has ended. The caller lets the endpoint have its place again.
+local function end_in_order(endpoint)
+  local shown = call('HMGET', endpoint_of(endpoint), 'z', 'f')
+  if not shown[1] or not shown[2] then return end
+  if tonumber(shown[2]) > 1 then
+    call('HINCRBY', endpoint_of(endpoint), 'f', -1)
+  else
+    call('HDEL', endpoint_of(endpoint), 'f')
+  end
+end
+
+-- Puts the delivery of a lease that has ended back into its endpoint's queue, to be attempted at a time. Whether anything
+-- is recorded of it then is `tried`. Gives whether it can be leased once it is due.
+local function put_back(name, lease, endpoint, shown, time, tried, now)
+  local state, parked, throttled, ordered = unpack(shown)
+  if ordered then
+    enqueue_at_place(endpoint, name, #lease >= 47 and unpack_bytes('>I6', lease, 42) or time, time)
+  else
+    call('ZADD', queue_of(endpoint), score(time, tried), name)
+    if state == ENABLED then ready_by(endpoint, time, parked, throttled, now) end
+  end
+  return state == ENABLED
+end
+
+-- Whoever has a delivery in a queue or in flight must know that something is recorded of it now. In a queue, those of its
+-- millisecond count as tried with it, so that they stay in order.
+local function mark_tried(name, endpoint)
+  local queue = queue_of(endpoint)
+  local queued = call('ZSCORE', queue, name)
+  if queued and tonumber(queued) % 2 == 0 then
+    for _, one in ipairs(call('ZRANGEBYSCORE', queue, queued, queued, 'LIMIT', 0, TOGETHER)) do
+      call('ZADD', queue, whole(tonumber(queued) + 1), one)
+    end
+    call('ZADD', queue, 'XX', whole(tonumber(queued) + 1), name)
+  end
+  local lease = call('HGET', LEASES, name)
+  local flags = lease and string.byte(lease, 25)
+  if lease and flags % 2 == 0 then
+    call('HSET', LEASES, name, string.sub(lease, 1, 24) .. string.char(flags + TRIED) .. string.sub(lease, 26))
+  end
+end
+
+-- The closing in whose queue a delivery is, what became of it by that, and when; nil if it is in none. Whoever looks for
+-- many passes in what CLOSINGS holds.
+local function closing_of(name, closings)
+  closings = closings or call('HGETALL', CLOSINGS)
+  for i = 1, #closings, 2 do
+    if call('ZSCORE', K .. ':c:' .. closings[i], name) then
+      local state, now = unpack_bytes('>BI6', closings[i + 1])
+      return closings[i], state, now
+    end
+  end
+end
+
+-- Takes a delivery that is not final from wherever it waits: it is not attempted again, and its lease ends.
+local function withdraw(name, endpoint, now)
+  local lease = call('HGET', LEASES, name)
+  if lease then
+    call('HDEL', LEASES, name)
+    if string.byte(lease, 25) >= IN_ORDER then
+      end_in_order(endpoint)
+      reposition(endpoint, now)
+    end
+  elseif call('ZREM', queue_of(endpoint), name) == 1 then
+    call('HDEL', due_times_of(endpoint), name)
+    reposition(endpoint, now)
+  else
+    local closing = closing_of(name)
+    if closing then call('ZREM', K .. ':c:' .. closing, name) end
+  end
+end
