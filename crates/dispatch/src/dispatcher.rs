@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     DispatchSettings,
     alarm::Alarm,
+    gates::Gates,
     ownership,
     patience::Outage,
     shared::{Chance, Shared},
@@ -56,6 +57,7 @@ impl Dispatcher {
         let shared = Arc::new(Shared {
             targets: Targets::new(guard, sealer),
             permits: Arc::new(Semaphore::new(settings.max_in_flight)),
+            gates: Arc::new(Gates::new(settings.per_endpoint, settings.per_host)),
             chance: Chance::new(seed),
             outage: Outage::default(),
             alarm: Alarm::new(),

@@ -26,7 +26,7 @@ pub fn envelope(event: &Event) -> (&str, Bytes) {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_model::TenantId;
+    use posthaste_model::{EventOptions, TenantId};
 
     use super::*;
 
@@ -37,6 +37,7 @@ mod tests {
             topic: "order.paid".parse().unwrap(),
             payload,
             accepted_at: "2026-11-21T10:00:00.123Z".parse().unwrap(),
+            options: EventOptions::default(),
         }
     }
 

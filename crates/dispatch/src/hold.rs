@@ -5,7 +5,7 @@ use posthaste_store::{Epoch, Partition, Recovered, StoreError};
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
-    leasing,
+    announcing, leasing,
     settler::{self, Reports},
     shared::Shared,
     stage::{Stages, until_drained, while_running},
@@ -24,12 +24,14 @@ pub(crate) struct Lost;
 
 /// Drives a partition from its claim until it is handed over, or lost.
 pub(crate) async fn run(shared: &Arc<Shared>, hold: Hold, mut stages: Stages) {
-    let (reports, settler) = settler::start(shared);
+    let noticed = Arc::default();
+    let (reports, settler) = settler::start(shared, &noticed);
     let driven = tokio::select! {
         biased;
         driven = drive(shared, hold, &reports, &mut stages) => driven,
         Lost = keep(shared, hold) => Err(Lost),
         never = upkeep::run(shared, hold, &reports) => match never {},
+        never = announcing::run(shared, hold, &noticed) => match never {},
     };
     drop(reports);
     match driven {
@@ -42,7 +44,21 @@ pub(crate) async fn run(shared: &Arc<Shared>, hold: Hold, mut stages: Stages) {
 /// Takes the partition over and leases what is due, until it is to be given up.
 async fn drive(shared: &Arc<Shared>, hold: Hold, reports: &Reports, stages: &mut Stages) -> Result<(), Lost> {
     take_over(shared, hold, stages).await?;
-    leasing::run(shared, hold, reports, stages).await
+    let bell = shared.gates.enter(hold, shared.clock.now());
+    let _ours = Entered { shared, hold };
+    leasing::run(shared, hold, &bell, reports, stages).await
+}
+
+/// A partition whose endpoints are spoken of to the store, until this is dropped.
+struct Entered<'a> {
+    shared: &'a Shared,
+    hold: Hold,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.shared.gates.leave(self.hold, self.shared.clock.now());
+    }
 }
 
 /// Gives back what former owners left behind, unless the partition is to be given up before.

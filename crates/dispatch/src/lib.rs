@@ -8,25 +8,29 @@
 //! | `ownership` | takes what is missing of the share, gives up what is too much |
 //! | `hold` | one partition, from its claim to its handover |
 //! | `leasing` | leases what is due, and sets attempts going |
+//! | `gates` | what is under way to whom, and the room that their limits leave |
 //! | `attempt` | one lease: signs, sends, has `policy` decide |
 //! | `envelope` | the bytes that a subscriber receives |
 //! | `target` | what an endpoint's attempts have in common, made once |
 //! | `settler` | writes what came of a hold's attempts, many at a time |
+//! | `announcing` | publishes what operators are to be told |
 //! | `upkeep` | gives back lost leases, forgets what is over |
 //! | `patience` | waits out a store that is away, and says so once |
 //! | `alarm` | tells of a task that died |
 //! | `stage` | running, draining, drained |
 //!
 //! A permit goes with a delivery from its lease to its settlement, so that the permits bound everything that is in
-//! memory. What waits for its time waits in the store.
+//! memory. What waits for its time, or for room, waits in the store.
 //!
 //! What is *not* here: no decision (that is `policy`), no socket (`egress`), no key (`signing`), no knowledge of a
 //! backend, and nothing of our own API.
 
 mod alarm;
+mod announcing;
 mod attempt;
 mod dispatcher;
 mod envelope;
+mod gates;
 mod hold;
 mod leasing;
 mod membership;

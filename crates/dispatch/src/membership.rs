@@ -3,13 +3,13 @@ use std::{collections::BTreeSet, time::Duration};
 use posthaste_store::Result;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
     share::Share,
     shared::Shared,
-    stage::{Stage, Stages, until_drained, while_running},
+    stage::{Stage, Stages, while_running},
 };
 
 /// Says again and again that this dispatcher is there, and tells which share of the partitions is its own among all who
@@ -50,7 +50,8 @@ pub(crate) async fn attend(shared: &Shared, mut stages: Stages, share: &watch::S
         }
         patience.over();
     };
-    until_drained(&mut stages, leave).await;
+    // With nothing in flight the dispatcher is drained at once; what it says last is said nevertheless.
+    let _ = timeout(settings.renewal(), leave).await;
 }
 
 /// Says that this dispatcher is there for so long, and hears who is.

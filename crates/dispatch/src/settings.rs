@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use posthaste_model::RetryPolicy;
+use posthaste_policy::AutoDisable;
 use posthaste_store::Retain;
 
 /// How the dispatcher works.
@@ -10,12 +11,16 @@ pub struct DispatchSettings {
     pub owner: String,
     /// How many deliveries may be between lease and settlement at once.
     pub max_in_flight: usize,
-    /// How many of one endpoint a lease call gives in a turn.
-    pub per_endpoint: usize,
+    /// How many requests to one endpoint may be under way at once, where the endpoint does not say.
+    pub per_endpoint: u32,
+    /// How many requests to one host may be under way at once, whoever's endpoints they are for.
+    pub per_host: u32,
     /// How long an exchange may take, where the endpoint does not say.
     pub timeout: Duration,
     /// When failed deliveries are tried again, where the endpoint does not say.
     pub retry: RetryPolicy,
+    /// When an endpoint that only fails is given up.
+    pub auto_disable: AutoDisable,
     /// How long a partition stays ours without being renewed.
     pub ownership: Duration,
     /// How long events are kept.

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use posthaste_model::{Decision, HealthEffect, Next};
 use posthaste_store::{Settlement, StoreError};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -38,16 +39,18 @@ impl Reports {
     }
 }
 
-/// Starts the settler of a hold.
-pub(crate) fn start(shared: &Arc<Shared>) -> (Reports, JoinHandle<()>) {
+/// Starts the settler of a hold. It rings `noticed` when what was settled may have left something to be told.
+pub(crate) fn start(shared: &Arc<Shared>, noticed: &Arc<Notify>) -> (Reports, JoinHandle<()>) {
     let (sender, reports) = mpsc::unbounded_channel();
-    let shared = Arc::clone(shared);
-    let work = async move { shared.alarm.guard("the settling of deliveries", run(&shared, reports)).await };
+    let (shared, noticed) = (Arc::clone(shared), Arc::clone(noticed));
+    let work = async move {
+        shared.alarm.guard("the settling of deliveries", run(&shared, &noticed, reports)).await;
+    };
     (Reports(sender), tokio::spawn(work))
 }
 
 /// Writes what came of the attempts. While one batch is written the next gathers.
-async fn run(shared: &Shared, mut reports: mpsc::UnboundedReceiver<Report>) {
+async fn run(shared: &Shared, noticed: &Notify, mut reports: mpsc::UnboundedReceiver<Report>) {
     let mut batch = Vec::new();
     while reports.recv_many(&mut batch, BATCH).await > 0 {
         let (mut settlements, mut permits, mut asking) = (Vec::new(), Vec::new(), Vec::new());
@@ -61,7 +64,11 @@ async fn run(shared: &Shared, mut reports: mpsc::UnboundedReceiver<Report>) {
             }
         }
         if !settlements.is_empty() {
+            let told = settlements.iter().any(may_leave_a_notice);
             settle(shared, settlements.into()).await;
+            if told {
+                noticed.notify_one();
+            }
         }
         drop(permits);
         for asked in asking {
@@ -69,6 +76,16 @@ async fn run(shared: &Shared, mut reports: mpsc::UnboundedReceiver<Report>) {
             let _ = asked.send(());
         }
     }
+}
+
+/// Whether operators may have to be told of it.
+fn may_leave_a_notice(Settlement { decision: Decision { next, endpoint }, .. }: &Settlement) -> bool {
+    let health = match endpoint.health {
+        Some(HealthEffect::Failed { warning, .. }) => warning.is_some(),
+        Some(HealthEffect::Well) => true,
+        None => false,
+    };
+    *next == Next::Exhausted || endpoint.disable.is_some() || health
 }
 
 /// Settles, however long the store is away: what was sent must be known. A settlement is idempotent.

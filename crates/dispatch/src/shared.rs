@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::{
     DispatchSettings,
     alarm::Alarm,
+    gates::Gates,
     patience::{Outage, Patience},
     target::Targets,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) settings: DispatchSettings,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) gates: Arc<Gates>,
     pub(crate) chance: Chance,
     pub(crate) outage: Outage,
     pub(crate) alarm: Alarm,

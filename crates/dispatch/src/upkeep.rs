@@ -30,11 +30,12 @@ async fn inherit(shared: &Shared, hold: Hold) {
 
 async fn tidy(shared: &Shared, hold: Hold, reports: &Reports) -> Infallible {
     // Not all partitions at once.
-    let turn = EVERY * hold.partition.0.into() / shared.store.partitions().into();
+    let turn = EVERY * u32::from(hold.partition.0) / u32::from(shared.store.partitions());
     let mut ticks = interval_at(Instant::now() + turn, EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        shared.gates.tidy(hold.partition, shared.clock.now());
         let done = async {
             give_back(shared, hold, reports).await?;
             forget(shared, hold).await

@@ -10,9 +10,9 @@ use posthaste_model::{
 };
 use posthaste_store::{
     Accepted, Catalogue, Cursor, Deliveries, DeliveryFilter, Durability, Epoch, EventRecord, Finding, Intake,
-    KeyId, LeaseRequest, Leases, NewEvent, Page, Paged, Partition, Pruned, Put, Queries, Recovered, Result,
-    Retain, Retention, Settled, Settlement, Store, StoreError, TenantView, ViewVersion,
-    conformance::invariants::Step,
+    KeyId, LeaseRequest, Leases, NewEvent, Notice, Notices, Page, Paged, Partition, Pruned, Put, Queries,
+    Recovered, Repairs, Result, Retain, Retention, Sent, Settled, Settlement, Store, StoreError, TenantView,
+    ViewVersion, conformance::invariants::Step,
 };
 use posthaste_testkit::MemoryStore;
 use tokio::time::{Instant, sleep};
@@ -253,7 +253,51 @@ impl Intake for Access {
         matched_against: ViewVersion,
         events: Vec<NewEvent>,
     ) -> Result<Vec<Accepted>> {
-        self.store().accept(tenant, matched_against, events).await
+        let work = async {
+            let accepted = self.store().accept(tenant, matched_against, events.clone()).await?;
+            let new = events.into_iter().zip(&accepted).filter(|(_, accepted)| !accepted.duplicate);
+            self.road.note(new.map(|(event, _)| Step::Accepted(event)));
+            Ok(accepted)
+        };
+        self.call(Op::Accept, None, work).await
+    }
+}
+
+#[async_trait]
+impl Repairs for Access {
+    async fn retry(
+        &self,
+        tenant: &TenantId,
+        delivery: DeliveryId,
+        force: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.store().retry(tenant, delivery, force, now).await
+    }
+
+    async fn cancel(&self, tenant: &TenantId, delivery: DeliveryId, now: Timestamp) -> Result<()> {
+        self.store().cancel(tenant, delivery, now).await
+    }
+
+    async fn send(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+        endpoint: EndpointId,
+        now: Timestamp,
+    ) -> Result<Sent> {
+        self.store().send(tenant, event, endpoint, now).await
+    }
+}
+
+#[async_trait]
+impl Notices for Access {
+    async fn notices(&self, partition: Partition, limit: u32) -> Result<Vec<Notice>> {
+        self.call(Op::Notices, partition, self.store().notices(partition, limit)).await
+    }
+
+    async fn forget_notices(&self, partition: Partition, up_to: u64) -> Result<()> {
+        self.call(Op::Notices, partition, self.store().forget_notices(partition, up_to)).await
     }
 }
 

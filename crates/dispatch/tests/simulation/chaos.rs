@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use posthaste_model::{
-    DeliveryState, Endpoint, EndpointState, ErrorClass, ExponentialRetry, Period, RetryPolicy,
+    Delivery, DeliveryState, Endpoint, EndpointState, ErrorClass, ExponentialRetry, Period, RateLimit,
+    RetryPolicy,
 };
-use posthaste_store::conformance::Shown;
+use posthaste_store::{Missing, StoreError, conformance::Shown};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use tokio::task::JoinSet;
 
@@ -72,6 +73,9 @@ impl Chaos {
             86..87 => self.leave(),
             87..88 => self.outage().await,
             88..90 => self.trouble(),
+            90..94 => self.retry().await,
+            94..95 => self.cancel().await,
+            95..97 => self.send().await,
             _ => {}
         }
         // Often nothing passes between two things, and seldom much.
@@ -220,8 +224,48 @@ impl Chaos {
 
     async fn make_endpoint_in(&mut self, partition: usize) {
         let policy = policy(&mut self.rng);
-        let endpoint = self.world.endpoint_in(partition, |endpoint| endpoint.retry = Some(policy)).await;
+        let rng = &mut self.rng;
+        let limit = |endpoint: &mut Endpoint| {
+            endpoint.retry = Some(policy);
+            endpoint.ordered = rng.random_bool(0.2);
+            endpoint.max_in_flight = rng.random_bool(0.3).then(|| rng.random_range(1..4));
+            endpoint.rate_limit = rng.random_bool(0.2).then(|| rate(rng));
+        };
+        let endpoint = self.world.endpoint_in(partition, limit).await;
         self.endpoints.push(endpoint);
+    }
+
+    /// A delivery of those that are shown, in whatever state.
+    async fn some_delivery(&mut self) -> Option<Delivery> {
+        let shown = self.world.shown().await;
+        shown.deliveries.choose(&mut self.rng).map(|(delivery, _)| delivery.clone())
+    }
+
+    async fn retry(&mut self) {
+        if let Some(delivery) = self.some_delivery().await {
+            let force = self.rng.random_bool(0.5);
+            let asked = self.world.retry(&delivery, force).await;
+            let refused =
+                matches!(asked, Err(StoreError::EndpointClosed(_) | StoreError::NotFound(Missing::Endpoint)));
+            assert!(asked.is_ok() || refused, "{asked:?}");
+        }
+    }
+
+    async fn cancel(&mut self) {
+        if let Some(delivery) = self.some_delivery().await.filter(|delivery| !delivery.state.is_final()) {
+            self.world.cancel(&delivery).await;
+        }
+    }
+
+    async fn send(&mut self) {
+        let (Some(event), Some(endpoint)) =
+            (self.world.events.choose(&mut self.rng), self.endpoints.choose(&mut self.rng))
+        else {
+            return;
+        };
+        if event.tenant == endpoint.tenant {
+            self.world.send(&event.clone(), &endpoint.clone()).await;
+        }
     }
 
     async fn delete(&mut self) {
@@ -246,6 +290,10 @@ fn policy(rng: &mut StdRng) -> RetryPolicy {
         max_elapsed_time: None,
         max_attempts: rng.random_range(1..6),
     })
+}
+
+fn rate(rng: &mut StdRng) -> RateLimit {
+    RateLimit::new(rng.random_range(1..5), Period::from_secs(rng.random_range(1..10))).unwrap()
 }
 
 fn behaviour(rng: &mut StdRng) -> Does {

@@ -22,7 +22,7 @@ const MILLI: Duration = Duration::from_millis(1);
 const LONG: f64 = 12.0;
 
 fn start(world: &World, name: &str) -> Process {
-    world.start_with(name, |settings| settings.max_in_flight = 500)
+    world.start_with(name, |settings| (settings.max_in_flight, settings.per_endpoint) = (500, 500))
 }
 
 /// Processes share the partitions, and a long request is in flight in each.
@@ -118,8 +118,6 @@ async fn a_rolling_restart_is_not_felt() {
         let mut rng = StdRng::seed_from_u64(seed);
         world.subscribers.follow(move |_| Does::answer(200).after(rng.random_range(0.0..9.0)));
         let mut names = ["1", "2", "3"].map(String::from).to_vec();
-        let start =
-            |world: &World, name: &str| world.start_with(name, |settings| settings.max_in_flight = 500);
         let mut processes: Vec<Process> = names.iter().map(|name| start(&world, name)).collect();
         flow(&mut world, &endpoints, 3).await;
         let mut draining = Vec::new();

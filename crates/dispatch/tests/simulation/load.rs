@@ -17,10 +17,15 @@ async fn check_bound(most: usize, settling: Duration) {
     for number in 0..100 {
         world.accept(&format!("evt_{number}"), &endpoints.each_ref()).await;
     }
-    let process = world.start_with("one", |settings| settings.max_in_flight = most);
+    let process = world.start_with("one", |settings| {
+        settings.max_in_flight = most;
+        settings.per_endpoint = 500;
+    });
     world.until(|seen| seen.delivered() == 300).await;
     process.drain().await;
-    assert_eq!(world.seen().most_leased(), most);
+    // One tenant does not get the last of it, where there is some to spare.
+    let most_leased = world.seen().most_leased();
+    assert!((most.div_ceil(2)..=most).contains(&most_leased), "{most_leased} leased of {most}");
     let most_at_once = world.seen().most_at_once("one");
     assert!((1..=most).contains(&most_at_once), "{most_at_once} requests at once");
     reckon(&world).await;
@@ -54,7 +59,9 @@ async fn settlements_are_written_many_at_a_time() {
         number += 1;
         Does::answer(200).after(f64::from(number) * 0.001)
     });
-    let _process = world.start_with("one", |settings| settings.max_in_flight = 256);
+    let _process = world.start_with("one", |settings| {
+        (settings.max_in_flight, settings.per_endpoint) = (256, 256);
+    });
     for number in 0..200 {
         world.accept(&format!("evt_{number}"), &[&endpoint]).await;
     }

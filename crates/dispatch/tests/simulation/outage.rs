@@ -189,6 +189,7 @@ async fn a_slow_store_slows_and_loses_nothing() {
     process.drain().await;
     assert!(world.seen().settlements().all(|(_, settled)| settled == Settled::Applied));
     assert_eq!(world.seen().requests.len(), 20);
-    assert_eq!(world.seen().most_leased(), 4);
+    // Of what is free a tenant gets half.
+    assert!((2..=4).contains(&world.seen().most_leased()));
     reckon(&world).await;
 }

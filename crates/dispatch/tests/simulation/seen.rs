@@ -38,6 +38,8 @@ pub(crate) enum Op {
     Lease,
     Settle,
     Prune,
+    Accept,
+    Notices,
 }
 
 /// One request as its subscriber saw it.

@@ -11,9 +11,10 @@ use posthaste_model::{
     Attempt, Clock, Delivery, Endpoint, EndpointId, EndpointSecret, EndpointState, Event, RetryPolicy,
     Sealed, Tenant, TenantId, Timestamp,
 };
+use posthaste_policy::AutoDisable;
 use posthaste_signing::{EncryptionKey, Sealer, Secret};
 use posthaste_store::{
-    Catalogue as _, Intake as _, NewEvent, Partition, Retain,
+    Catalogue as _, Intake as _, NewEvent, Partition, Repairs as _, Retain, StoreError,
     conformance::{START, Shown, invariants::Step, sample_endpoint, sample_event},
 };
 use posthaste_testkit::simulated_clock;
@@ -36,7 +37,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) road: Arc<Road>,
     pub(crate) subscribers: Arc<Subscribers>,
-    /// One for each partition of the store, in their order.
+    /// One for each partition of the store, in their order; then others.
     pub(crate) tenants: Vec<TenantId>,
     /// Everything that was accepted.
     pub(crate) events: Vec<Event>,
@@ -65,14 +66,11 @@ impl World {
         let clock = simulated_clock(Timestamp::from_millisecond(START).unwrap());
         let road = Arc::new(Road::new(partitions, Arc::clone(&record)));
         let mut tenants = Vec::new();
+        put_tenant(&road, TenantId::posthaste(), clock.now()).await;
         for partition in (0..partitions).map(Partition) {
             let mut names = (0..).map(|number| format!("tenant-{number}").parse::<TenantId>().unwrap());
             let id = names.find(|id| road.store.partition_of(id) == partition).unwrap();
-            let (name, now) = (String::new(), clock.now());
-            road.store
-                .put_tenant(Tenant { id: id.clone(), name, created_at: now, updated_at: now })
-                .await
-                .unwrap();
+            put_tenant(&road, id.clone(), clock.now()).await;
             tenants.push(id);
         }
         Self {
@@ -103,9 +101,11 @@ impl World {
         let mut settings = DispatchSettings {
             owner: name.into(),
             max_in_flight: 16,
-            per_endpoint: 4,
+            per_endpoint: 16,
+            per_host: 1_000,
             timeout: Duration::from_secs(15),
             retry: RetryPolicy::default(),
+            auto_disable: AutoDisable::default(),
             ownership: Duration::from_secs(3),
             retain: Retain { delivered: YEAR, failed: YEAR },
         };
@@ -165,6 +165,17 @@ impl World {
         endpoint
     }
 
+    /// Makes another tenant in a partition; answers with its place among the tenants.
+    pub(crate) async fn another_tenant(&mut self, partition: u16) -> usize {
+        let mut names = (0..).map(|number| format!("other-{number}").parse::<TenantId>().unwrap());
+        let free = |id: &TenantId| !self.tenants.contains(id);
+        let here = |id: &TenantId| self.road.store.partition_of(id) == Partition(partition);
+        let id = names.find(|id| here(id) && free(id)).unwrap();
+        put_tenant(&self.road, id.clone(), self.clock.now()).await;
+        self.tenants.push(id);
+        self.tenants.len() - 1
+    }
+
     /// A new secret, as it is and as it is kept for an endpoint.
     pub(crate) fn secret(&self, of: EndpointId) -> (Secret, Sealed) {
         let secret = Secret::generate(&mut *self.rng.lock().unwrap());
@@ -199,6 +210,34 @@ impl World {
     pub(crate) async fn delete(&self, endpoint: &Endpoint) {
         self.road.store.delete_endpoint(&endpoint.tenant, endpoint.id, self.clock.now()).await.unwrap();
         self.road.note([Step::Endpoint { id: endpoint.id, state: None }]);
+    }
+
+    /// Asks for an attempt by hand.
+    pub(crate) async fn retry(&self, delivery: &Delivery, force: bool) -> posthaste_store::Result<()> {
+        let now = self.clock.now();
+        self.road.store.retry(&delivery.tenant, delivery.id, force, now).await?;
+        self.road.note([Step::Asked { delivery: delivery.id, force, now }]);
+        Ok(())
+    }
+
+    /// Sends an event to one more endpoint, unless that is disabled.
+    pub(crate) async fn send(&self, event: &Event, endpoint: &Endpoint) {
+        let now = self.clock.now();
+        match self.road.store.send(&event.tenant, &event.id, endpoint.id, now).await {
+            Ok(sent) if sent.created => self.road.note([Step::Sent {
+                tenant: event.tenant.clone(),
+                event: event.id.clone(),
+                endpoint: endpoint.id,
+            }]),
+            Ok(_) | Err(StoreError::EndpointClosed(EndpointState::Disabled)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Gives a delivery up.
+    pub(crate) async fn cancel(&self, delivery: &Delivery) {
+        self.road.store.cancel(&delivery.tenant, delivery.id, self.clock.now()).await.unwrap();
+        self.road.note([Step::Cancelled(delivery.clone())]);
     }
 
     /// Accepts an event for endpoints of one tenant.
@@ -256,4 +295,9 @@ impl World {
         };
         shown.into_iter().find(found).unwrap()
     }
+}
+
+async fn put_tenant(road: &Road, id: TenantId, now: Timestamp) {
+    let tenant = Tenant { id, name: String::new(), created_at: now, updated_at: now };
+    road.store.put_tenant(tenant).await.unwrap();
 }
