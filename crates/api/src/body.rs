@@ -10,7 +10,11 @@ use actix_web::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+use serde_json::Value;
 
 use crate::{
     problem::{Kind, Place, Problem},
@@ -70,6 +74,32 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     }
 }
 
+/// A JSON body that may be left out: then everything has its default.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
+    type Error = Problem;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let typed = require_json(request);
+        let body = RawBody::from_request(request, payload);
+        Box::pin(async move {
+            let RawBody(body) = body.await?;
+            if body.is_empty() {
+                return Ok(Self(T::default()));
+            }
+            typed?;
+            parse(&body).map(Self)
+        })
+    }
+}
+
+/// The body of a request that says everything by its path.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
 /// Whether the request says that its body is JSON.
 pub(crate) fn require_json(request: &HttpRequest) -> Result<(), Problem> {
     let content_type = content_type(request);
@@ -117,7 +147,18 @@ fn describe<T: DeserializeOwned>(json: &[u8], error: &serde_json::Error) -> Prob
     let message = error.to_string();
     // The place in the text helps nobody who has the pointer.
     let message = message.split(" at line ").next().unwrap_or(&message);
+    if let Some((field, wrong)) = of_object(json, &path, message) {
+        return Problem::field(format!("{path}/{field}"), wrong);
+    }
     Problem::field(with_named_field(path, message), message)
+}
+
+/// What is wrong with a field of an object that was judged as a whole: the judgement begins with the field's name.
+fn of_object<'a>(json: &[u8], path: &str, message: &'a str) -> Option<(&'a str, &'a str)> {
+    let (field, wrong) = message.split_once(": ")?;
+    let is_name = field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let judged: Value = serde_json::from_slice(json).ok()?;
+    (is_name && judged.pointer(path)?.is_object()).then_some((field, wrong))
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -154,7 +195,6 @@ fn with_named_field(mut path: String, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use posthaste_model::RetryPolicy;
-    use serde::Deserialize;
 
     use super::*;
 
@@ -196,7 +236,10 @@ mod tests {
         check(r#"{"name": "x", "name": "y"}"#, "InvalidField", Some("/name"));
         check(r#"{"name": "x", "list": [{"a": 1}, {"a": "x"}]}"#, "InvalidField", Some("/list/1/a"));
         check(r#"{"name": "x", "list": [{"a": 1, "b/c": 2}]}"#, "InvalidField", Some("/list/0/b~1c"));
-        check(r#"{"name": "x", "retry": {"schedule": []}}"#, "InvalidField", Some("/retry"));
+        check(r#"{"name": "x", "retry": {"schedule": []}}"#, "InvalidField", Some("/retry/schedule"));
+        check(r#"{"name": "x", "retry": {}}"#, "InvalidField", Some("/retry/initial_interval"));
+        check(r#"{"name": "x", "retry": {"schedule": ["a"]}}"#, "InvalidField", Some("/retry/schedule/0"));
+        check(r#"{"name": "x", "retry": "a: b"}"#, "InvalidField", Some("/retry"));
         check(r#"[]"#, "InvalidField", Some(""));
         check(r#" ["x", null, null, null]"#, "InvalidField", Some(""));
         check(r#"["x""#, "MalformedJson", None);

@@ -4,8 +4,8 @@ use actix_web::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use posthaste_model::{
-    Attempt, AttemptId, Delivery, DeliveryId, DeliveryState, EndpointId, ErrorClass, EventId, Outcome, Reply,
-    TenantId, Timestamp, TopicName,
+    Attempt, AttemptId, Delivery, DeliveryId, DeliveryReason, DeliveryState, EndpointId, ErrorClass, EventId,
+    Outcome, Reply, TenantId, Timestamp, TopicName,
 };
 use posthaste_store::DeliveryFilter;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub(crate) struct DeliveryBody {
     /// `scheduled`, `in_flight`, `delivered`, `exhausted`, `held`, `skipped` or `cancelled`.
     #[schema(value_type = String)]
     state: DeliveryState,
+    /// Why it is held (`endpoint_paused`), skipped (`endpoint_disabled`) or cancelled (`endpoint_deleted`, `operator`).
+    #[schema(value_type = Option<String>)]
+    reason: Option<DeliveryReason>,
     /// How many attempts have been recorded.
     attempts: u32,
     /// How many of them count against the retry policy.
@@ -57,11 +60,13 @@ pub(crate) struct DeliveryBody {
 /// One HTTP request of a delivery, and what came of it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Attempt)]
-struct AttemptBody {
+pub(crate) struct AttemptBody {
     #[schema(value_type = String)]
     id: AttemptId,
     /// Counts from 1.
     number: u32,
+    /// Whether somebody asked for it, beside those that the retry policy makes.
+    manual: bool,
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
     timings: TimingsBody,
@@ -147,6 +152,7 @@ impl From<Delivery> for DeliveryBody {
             topic,
             endpoint,
             state,
+            reason,
             attempts,
             failures,
             due_at,
@@ -162,6 +168,7 @@ impl From<Delivery> for DeliveryBody {
             topic,
             endpoint,
             state,
+            reason,
             attempts,
             failures,
             due_at,
@@ -183,6 +190,7 @@ impl From<Attempt> for AttemptBody {
         Self {
             id: attempt.id,
             number: attempt.number,
+            manual: attempt.manual,
             started_at: attempt.started_at,
             timings: TimingsBody {
                 queued_ms: millis(attempt.timings.queued),

@@ -3,7 +3,7 @@ use actix_web::{
     web::{Data, Json},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use posthaste_model::{EventId, Payload, TenantId, Timestamp, TopicName};
+use posthaste_model::{EndpointId, EventId, EventOptions, Payload, Period, TenantId, Timestamp, TopicName};
 use posthaste_store::{Accepted, DeliveryFilter, EventRecord, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,9 +14,11 @@ use crate::{
     cursor::{List, ListQuery, Listed},
     deliveries::DeliveryBody,
     intake::{Publication, Refused, json_payload, publish},
+    metadata::{Metadata, MetadataText},
     params::{BothInPath, InPath, InQuery},
     problem::{Kind, Place, Problem, ProblemBody},
     service::Service,
+    wishes::Wishes,
 };
 
 /// Events of a batch at the most.
@@ -34,11 +36,29 @@ struct EventFields {
     #[schema(value_type = String, example = "order.paid")]
     topic: TopicName,
     /// Any JSON value: the `data` that subscribers receive, byte for byte.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     data: Box<RawValue>,
     /// Unique within the tenant: publishing it again changes nothing. Made where it is missing.
     #[schema(value_type = Option<String>, example = "ord-42-paid")]
     id: Option<EventId>,
+    /// The publisher's own facts about it: up to 50. Subscribers do not see them.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: Metadata,
+    /// Nothing of it is sent before this time, which is at most 30 days ahead, and no longer than the event is kept. Only
+    /// what is sent to one more endpoint by hand goes out at once.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deliver_at: Option<Timestamp>,
+    /// The same as a length of time from now, instead of `deliver_at`.
+    #[schema(value_type = Option<String>, example = "10m")]
+    delay: Option<Period>,
+    /// How long it is kept once its last delivery is over, and its id is known: `1m` to `365d`. Where it is missing, the
+    /// settings say.
+    #[schema(value_type = Option<String>, example = "90d")]
+    retention: Option<Period>,
+    /// The one endpoint that gets it, whatever topics that wants. Where it is missing, all that want the topic.
+    #[schema(value_type = Option<String>)]
+    endpoint: Option<EndpointId>,
 }
 
 /// Events to accept, all or none.
@@ -73,6 +93,37 @@ struct RawQuery {
     /// The event's id, for a raw body.
     #[param(value_type = Option<String>)]
     id: Option<EventId>,
+    /// For a raw body: the publisher's own facts about it, as a JSON object.
+    #[param(value_type = Option<String>, example = r#"{"source": "billing"}"#)]
+    metadata: Option<MetadataText>,
+    /// For a raw body: nothing of it is sent before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    deliver_at: Option<Timestamp>,
+    /// For a raw body: the same as a length of time from now.
+    #[param(value_type = Option<String>, example = "10m")]
+    delay: Option<Period>,
+    /// For a raw body: how long it is kept once its last delivery is over.
+    #[param(value_type = Option<String>, example = "90d")]
+    retention: Option<Period>,
+    /// For a raw body: the one endpoint that gets it.
+    #[param(value_type = Option<String>)]
+    endpoint: Option<EndpointId>,
+}
+
+impl RawQuery {
+    /// A parameter that says something of a raw body.
+    fn of_raw(&self) -> Option<&'static str> {
+        let Self { topic: _, id, metadata, deliver_at, delay, retention, endpoint } = self;
+        let there = [
+            ("id", id.is_some()),
+            ("metadata", metadata.is_some()),
+            ("deliver_at", deliver_at.is_some()),
+            ("delay", delay.is_some()),
+            ("retention", retention.is_some()),
+            ("endpoint", endpoint.is_some()),
+        ];
+        there.into_iter().find(|(_, there)| *there).map(|(name, _)| name)
+    }
 }
 
 /// What became of an event.
@@ -104,7 +155,7 @@ enum Answer {
 /// An event that was accepted.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
-struct EventBody {
+pub(crate) struct EventBody {
     #[schema(value_type = String)]
     id: EventId,
     #[schema(value_type = String)]
@@ -115,9 +166,23 @@ struct EventBody {
     accepted_at: Timestamp,
     /// To how many endpoints it goes; 0: it matched nobody.
     delivery_count: u32,
+    /// `unmatched`: no endpoint wanted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// The publisher's own facts about it.
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: Metadata,
+    /// Nothing of it is sent before this time, but for what is sent to one more endpoint by hand.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deliver_at: Option<Timestamp>,
+    /// How long it is kept once its last delivery is over; null: as long as the service's settings say.
+    #[schema(value_type = Option<String>)]
+    retention: Option<Period>,
+    /// Whether it only tries an endpoint out: what fails is not tried again.
+    test: bool,
     /// The JSON value that was published.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     data: Option<Box<RawValue>>,
     /// The content type of a raw body.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,6 +213,7 @@ impl From<Accepted> for AcceptedBody {
 impl From<EventRecord> for EventBody {
     fn from(EventRecord { event, deliveries }: EventRecord) -> Self {
         let (mut data, mut content_type, mut text, mut base64) = (None, None, None, None);
+        let EventOptions { metadata, deliver_at, retention, test } = event.options;
         match event.payload {
             Payload::Data(bytes) => data = serde_json::from_slice(&bytes).ok(),
             Payload::Raw { content_type: kind, body } => {
@@ -164,6 +230,11 @@ impl From<EventRecord> for EventBody {
             topic: event.topic,
             accepted_at: event.accepted_at,
             delivery_count: deliveries,
+            reason: (deliveries == 0).then_some("unmatched"),
+            metadata,
+            deliver_at,
+            retention,
+            test,
             data,
             content_type,
             body: text,
@@ -174,14 +245,17 @@ impl From<EventRecord> for EventBody {
 
 impl EventFields {
     fn publication(self) -> Publication {
-        Publication { topic: self.topic, id: self.id, payload: json_payload(&self.data) }
+        let Self { topic, data, id, metadata, deliver_at, delay, retention, endpoint } = self;
+        let wishes = Wishes { metadata, deliver_at, delay, retention, endpoint, waited: false };
+        Publication { topic, id, payload: json_payload(&data), wishes }
     }
 }
 
 /// Publish an event, a batch of events, or (with `?topic=`) a raw body.
 ///
 /// Answers 202 once it is as durable as the store is set to be. Publishing the same id with the same bytes again
-/// changes nothing and says so; with other bytes it is refused. `Idempotency-Key` stands in for a missing id.
+/// changes nothing and says so, whatever else is asked for then; with other bytes it is refused. `Idempotency-Key` stands in
+/// for a missing id.
 #[utoipa::path(tag = "events", params(("tenant" = String, Path), RawQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "the event's id where the body has none")),
     request_body = PublishBody, responses(
@@ -201,24 +275,18 @@ pub(crate) async fn publish_events(
     body: RawBody,
 ) -> Result<HttpResponse, Problem> {
     let key = idempotency_key(&request)?;
-    let read = match &query.topic {
-        Some(topic) => {
-            let raw = raw(&request, topic.clone(), query.id.clone().or(key), body)?;
-            let accepted = publish(&service, &tenant.0, vec![raw]).await.map_err(refused_raw)?;
-            return Ok(HttpResponse::Accepted().json(only(accepted)?));
-        }
-        None if query.id.is_some() => {
-            return Err(Problem::parameter(
-                "id",
-                "goes with 'topic', for a raw body; a JSON body carries its own id",
-            ));
-        }
-        None => {
-            body::require_json(&request)?;
-            read_json(&body, key)?
-        }
-    };
-    let answer = match read {
+    let InQuery(query) = query;
+    if query.topic.is_some() {
+        let raw = raw(&request, query, key, body)?;
+        let accepted = publish(&service, &tenant.0, vec![raw]).await.map_err(refused_raw)?;
+        return Ok(HttpResponse::Accepted().json(only(accepted)?));
+    }
+    if let Some(name) = query.of_raw() {
+        let detail = "goes with 'topic', for a raw body; a JSON body carries its own";
+        return Err(Problem::parameter(name, detail));
+    }
+    body::require_json(&request)?;
+    let answer = match read_json(&body, key)? {
         Read::Event(publication) => {
             let accepted = publish(&service, &tenant.0, vec![publication]).await.map_err(refused_event)?;
             Answer::Event(only(accepted)?)
@@ -249,17 +317,23 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<EventId>, Problem> {
     text.parse().map(Some).map_err(|error| Problem::header(IDEMPOTENCY_KEY, error))
 }
 
+/// Takes a body as it is. What else is to be known of it are parameters.
 fn raw(
     request: &HttpRequest,
-    topic: TopicName,
-    id: Option<EventId>,
+    query: RawQuery,
+    key: Option<EventId>,
     RawBody(body): RawBody,
 ) -> Result<Publication, Problem> {
+    let RawQuery { topic, id, metadata, deliver_at, delay, retention, endpoint } = query;
+    let topic = topic.ok_or_else(|| Problem::parameter("topic", "is missing"))?;
     let content_type = body::content_type(request);
     if content_type.is_empty() {
         return Err(Problem::header("content-type", "a raw body needs one: it is sent as it came"));
     }
-    Ok(Publication { topic, id, payload: Payload::Raw { content_type: content_type.to_owned(), body } })
+    let metadata = metadata.map(|MetadataText(metadata)| metadata).unwrap_or_default();
+    let wishes = Wishes { metadata, deliver_at, delay, retention, endpoint, waited: false };
+    let payload = Payload::Raw { content_type: content_type.to_owned(), body };
+    Ok(Publication { topic, id: id.or(key), payload, wishes })
 }
 
 /// Reads an event or a batch: a body with `events` is a batch.
@@ -294,47 +368,55 @@ fn read_json(RawBody(body): &RawBody, key: Option<EventId>) -> Result<Read, Prob
     Ok(Read::Batch(events.into_iter().map(EventFields::publication).collect()))
 }
 
-fn refused_event(refused: Refused) -> Problem {
-    refused_at("", refused)
-}
-
-/// A raw body has no fields: its topic and id are parameters.
-fn refused_raw(refused: Refused) -> Problem {
-    let detail = refused.to_string();
-    match refused {
-        Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => Problem::parameter("topic", detail),
-        Refused::TooLarge { .. } => Problem::new(Kind::TooLarge, detail),
-        Refused::Conflict { .. } => {
-            Problem::new(Kind::EventConflict, detail).at(Place::Parameter("id".to_owned()))
-        }
-        Refused::Store(error) => error.into(),
-    }
-}
-
-fn refused_batch(refused: Refused) -> Problem {
-    let prefix = match &refused {
-        Refused::UnknownTopic { index, .. }
-        | Refused::ArchivedTopic { index, .. }
-        | Refused::Conflict { index, .. }
-        | Refused::TooLarge { index, .. } => format!("/events/{index}"),
-        Refused::Store(_) => "/events".to_owned(),
-    };
-    refused_at(&prefix, refused)
-}
-
-fn refused_at(prefix: &str, refused: Refused) -> Problem {
+pub(crate) fn refused_event(refused: Refused) -> Problem {
     let detail = refused.to_string();
     match refused {
         Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => Problem::field("/topic", detail),
+        Refused::UnknownEndpoint { .. } => Problem::field("/endpoint", detail),
+        Refused::Wish { field, .. } => Problem::field(format!("/{field}"), detail),
         Refused::TooLarge { .. } => {
             Problem::new(Kind::TooLarge, detail).at(Place::Pointer("/data".to_owned()))
         }
         Refused::Conflict { .. } => {
             Problem::new(Kind::EventConflict, detail).at(Place::Pointer("/id".to_owned()))
         }
+        Refused::ReservedTenant { .. } => reserved(detail),
         Refused::Store(error) => error.into(),
     }
-    .within(prefix)
+}
+
+fn refused_batch(refused: Refused) -> Problem {
+    let index = match &refused {
+        Refused::UnknownTopic { index, .. }
+        | Refused::ArchivedTopic { index, .. }
+        | Refused::UnknownEndpoint { index }
+        | Refused::Wish { index, .. }
+        | Refused::Conflict { index, .. }
+        | Refused::TooLarge { index, .. } => Some(*index),
+        Refused::ReservedTenant { .. } | Refused::Store(_) => None,
+    };
+    let prefix = index.map_or_else(|| "/events".to_owned(), |index| format!("/events/{index}"));
+    refused_event(refused).within(&prefix)
+}
+
+/// A raw body has no fields: what is said of it are parameters.
+fn refused_raw(refused: Refused) -> Problem {
+    let detail = refused.to_string();
+    match refused {
+        Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => Problem::parameter("topic", detail),
+        Refused::UnknownEndpoint { .. } => Problem::parameter("endpoint", detail),
+        Refused::Wish { field, .. } => Problem::parameter(field, detail),
+        Refused::TooLarge { .. } => Problem::new(Kind::TooLarge, detail),
+        Refused::Conflict { .. } => {
+            Problem::new(Kind::EventConflict, detail).at(Place::Parameter("id".to_owned()))
+        }
+        Refused::ReservedTenant { .. } => reserved(detail),
+        Refused::Store(error) => error.into(),
+    }
+}
+
+fn reserved(detail: String) -> Problem {
+    Problem::new(Kind::Reserved, detail).at(Place::Parameter("tenant".to_owned()))
 }
 
 /// List a tenant's events, newest first.
@@ -366,3 +448,6 @@ pub(crate) async fn get_event(
     let deliveries = deliveries.rows.into_iter().map(DeliveryBody::from).collect();
     Ok(Json(EventDetail { event: record.into(), deliveries }))
 }
+
+#[cfg(test)]
+mod tests;

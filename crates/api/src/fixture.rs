@@ -2,10 +2,16 @@
 
 use std::{
     collections::VecDeque,
+    panic::Location,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use actix_web::{
+    http::Method,
+    test::{TestRequest, call_service, init_service, read_body},
+    web::Data,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use posthaste_egress::{EgressPolicy, Guard, PortPolicy};
@@ -16,13 +22,19 @@ use posthaste_model::{
 use posthaste_signing::{EncryptionKey, Sealer};
 use posthaste_store::{
     Accepted, Catalogue, Cursor, Deliveries, DeliveryFilter, Durability, Epoch, EventRecord, Finding, Intake,
-    KeyId, LeaseRequest, Leases, Letter, LetterId, NewEvent, Page, Paged, Partition, Pruned, Put, Queries,
-    Recovered, Result, Retain, Retention, Settled, Settlement, Store, StoreError, TenantView, ViewVersion,
+    KeyId, LeaseRequest, Leases, Letter, LetterId, NewEvent, Notice, Notices, Page, Paged, Partition, Pruned,
+    Put, Queries, Recovered, Repairs, Result, Retain, Retention, Sent, Settled, Settlement, Store,
+    StoreError, TenantView, ViewVersion,
 };
 use posthaste_testkit::MemoryStore;
 use rand::{SeedableRng as _, rngs::StdRng};
+use serde_json::Value;
 
-use crate::{ApiSettings, Entropy, KeyDigest, Service};
+use crate::{
+    ApiSettings, Entropy, KeyDigest, Service,
+    server::routes,
+    stop::{Stop, Stopper},
+};
 
 /// The store of the tests.
 #[derive(Default)]
@@ -36,6 +48,10 @@ struct Shape {
     /// How long `check` takes.
     delay: Duration,
     away: bool,
+    /// Whether a retry is done and its answer is lost.
+    loses_answers: bool,
+    /// How many events were given to be accepted.
+    offered: usize,
     /// How often `check` was called.
     checks: u32,
     /// How many calls were refused because the store was away.
@@ -52,6 +68,16 @@ impl ShapedStore {
     /// Whether what is asked of the store is refused.
     pub(crate) fn away(&self, away: bool) {
         self.shape.lock().unwrap().away = away;
+    }
+
+    /// Whether the answer to a retry is lost, which is done.
+    pub(crate) fn loses_answers(&self, loses: bool) {
+        self.shape.lock().unwrap().loses_answers = loses;
+    }
+
+    /// How many events were given to be accepted.
+    pub(crate) fn offered(&self) -> usize {
+        self.shape.lock().unwrap().offered
     }
 
     pub(crate) fn checks(&self) -> u32 {
@@ -123,6 +149,7 @@ impl Intake for ShapedStore {
         events: Vec<NewEvent>,
     ) -> Result<Vec<Accepted>> {
         self.reach()?;
+        self.shape.lock().unwrap().offered += events.len();
         self.memory.accept(tenant, matched_against, events).await
     }
 }
@@ -173,6 +200,27 @@ passed_on! { Deliveries:
     fn woken(partition: Partition) -> ();
 }
 
+passed_on! { Repairs:
+    impl {
+        async fn retry(
+            &self, tenant: &TenantId, delivery: DeliveryId, force: bool, now: Timestamp
+        ) -> Result<()> {
+            self.memory.retry(tenant, delivery, force, now).await?;
+            if self.shape.lock().unwrap().loses_answers {
+                return Err(StoreError::Unavailable { reason: "the answer was lost".into(), source: None });
+            }
+            Ok(())
+        }
+    }
+    fn cancel(tenant: &TenantId, delivery: DeliveryId, now: Timestamp) -> Result<()>;
+    fn send(tenant: &TenantId, event: &EventId, endpoint: EndpointId, now: Timestamp) -> Result<Sent>;
+}
+
+passed_on! { Notices:
+    fn notices(partition: Partition, limit: u32) -> Result<Vec<Notice>>;
+    fn forget_notices(partition: Partition, up_to: u64) -> Result<()>;
+}
+
 passed_on! { Queries:
     fn event(tenant: &TenantId, id: &EventId) -> Result<EventRecord>;
     fn events(tenant: &TenantId, page: Page) -> Result<Paged<EventRecord>>;
@@ -186,6 +234,8 @@ passed_on! { Retention:
         partition: Partition, retain: Retain, now: Timestamp, from: Option<Cursor>, limit: u32
     ) -> Result<Pruned>;
 }
+
+const KEY: &str = "a-key-of-some-24-characters";
 
 pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -211,15 +261,105 @@ pub(crate) async fn service(store: &Arc<ShapedStore>) -> Service {
         clock: clock(),
         entropy: Entropy::new(rng),
         settings: ApiSettings {
-            admin_key: KeyDigest::of("a-key-of-some-24-characters"),
+            admin_key: KeyDigest::of(KEY),
             payload_limit: PAYLOAD_LIMIT,
             request_limit: 1_000,
             open_topics: false,
+            timeout: Duration::from_secs(15),
+            retention_failed: Duration::from_secs(20 * 24 * 3600),
             workers: 1,
             reader: "reader-1".into(),
         },
     }
 }
+
+/// The API as its callers see it, without a socket.
+pub(crate) struct Api {
+    pub(crate) store: Arc<ShapedStore>,
+    pub(crate) service: Data<Service>,
+    pub(crate) stopper: Stopper,
+    stop: Data<Stop>,
+}
+
+impl Api {
+    pub(crate) async fn new() -> Self {
+        Self::with(clock()).await
+    }
+
+    pub(crate) async fn with(clock: Clock) -> Self {
+        let store = Arc::new(ShapedStore::default());
+        let mut service = service(&store).await;
+        service.clock = clock;
+        let (stopper, stop) = Stopper::new();
+        Self { store, service: Data::new(service), stopper, stop: Data::new(stop) }
+    }
+
+    /// What it answers: the status and the body.
+    pub(crate) async fn call(&self, line: &str, content_type: &str, body: &str) -> (u16, Value) {
+        let app = routes().0.app_data(self.service.clone()).app_data(self.stop.clone());
+        let app = init_service(app).await;
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = TestRequest::with_uri(path)
+            .method(method.parse::<Method>().unwrap())
+            .insert_header(("authorization", format!("Bearer {KEY}")));
+        if !body.is_empty() {
+            request = request.insert_header(("content-type", content_type)).set_payload(body.to_owned());
+        }
+        let response = call_service(&app, request.to_request()).await;
+        let status = response.status().as_u16();
+        let body = read_body(response).await;
+        (status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
+    }
+
+    /// What it answers with this status.
+    #[track_caller]
+    pub(crate) fn json(&self, line: &str, body: &str, expect: u16) -> impl Future<Output = Value> {
+        let caller = Location::caller();
+        async move {
+            let (status, answer) = self.call(line, "application/json", body).await;
+            assert_eq!(status, expect, "{line} {body} at {caller}: {answer}");
+            answer
+        }
+    }
+
+    /// Asserts that it refuses a request so: `status kind place: detail`, of which the detail may be cut.
+    #[track_caller]
+    pub(crate) fn refuses(&self, line: &str, body: &str, expect: &str) -> impl Future<Output = ()> {
+        self.refuses_typed(line, "application/json", body, expect)
+    }
+
+    /// The same, for a body of any type.
+    #[track_caller]
+    pub(crate) fn refuses_typed(
+        &self,
+        line: &str,
+        content_type: &str,
+        body: &str,
+        expect: &str,
+    ) -> impl Future<Output = ()> {
+        let caller = Location::caller();
+        async move {
+            let (status, answer) = self.call(line, content_type, body).await;
+            let kind = answer["type"].as_str().unwrap_or_default().rsplit(':').next().unwrap_or_default();
+            let place = answer["errors"][0].as_object().and_then(|place| place.iter().next());
+            let place =
+                place.map_or_else(String::new, |(kind, at)| format!(" {kind} {}", at.as_str().unwrap()));
+            let told = format!("{status} {kind}{place}: {}", answer["detail"].as_str().unwrap_or_default());
+            assert!(told.starts_with(expect), "{line} {body} at {caller}\n  told: {told}\nexpect: {expect}");
+        }
+    }
+
+    /// A new endpoint of the tenant `default`, with these fields beside its URL, as it was answered.
+    pub(crate) async fn endpoint(&self, fields: Value) -> Value {
+        let mut body = serde_json::json!({ "url": "https://example.com/hooks" });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.json(&format!("POST {ENDPOINTS}"), &body.to_string(), 201).await
+    }
+}
+
+pub(crate) const ENDPOINTS: &str = "/v1/tenants/default/endpoints";
+pub(crate) const EVENTS: &str = "/v1/tenants/default/events";
+pub(crate) const DELIVERIES: &str = "/v1/tenants/default/deliveries";
 
 pub(crate) fn topic(name: &str, archived: bool) -> Topic {
     Topic {

@@ -189,6 +189,9 @@ fn wrong_field(refused: Refused, data: bool) -> Result<WrongField, StoreError> {
     let detail = refused.to_string();
     Ok(match refused {
         Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => WrongField::new("topic", detail),
+        Refused::UnknownEndpoint { .. } => WrongField::new("endpoint", detail),
+        Refused::Wish { field, .. } => WrongField::new(field, detail),
+        Refused::ReservedTenant { .. } => WrongField::new("tenant", detail),
         Refused::TooLarge { .. } => WrongField::new(if data { "data" } else { "body" }, detail),
         Refused::Conflict { .. } => WrongField::new("id", detail),
         Refused::Store(StoreError::NotFound(Missing::Tenant)) => WrongField::new("tenant", detail),

@@ -1,11 +1,15 @@
 //! What an event goes through before it is accepted. Knows nothing of HTTP.
 
 use bytes::Bytes;
-use posthaste_model::{EndpointId, Event, EventId, Payload, TenantId, TopicName};
+use posthaste_model::{EndpointId, Event, EventId, EventOptions, Payload, TenantId, TopicName};
 use posthaste_policy::wants;
-use posthaste_store::{Accepted, NewEvent, StoreError, TenantView};
+use posthaste_store::{Accepted, EventRecord, NewEvent, StoreError, TenantView};
 
-use crate::service::Service;
+use crate::{
+    own_topics,
+    service::Service,
+    wishes::{Wishes, Wrong},
+};
 
 /// How often an event is matched anew when the catalogue changed meanwhile.
 const TRIES: usize = 20;
@@ -17,6 +21,7 @@ pub(crate) struct Publication {
     /// None: one is made.
     pub(crate) id: Option<EventId>,
     pub(crate) payload: Payload,
+    pub(crate) wishes: Wishes,
 }
 
 /// Why events were not accepted. Nothing was written.
@@ -26,12 +31,24 @@ pub(crate) enum Refused {
     UnknownTopic { index: usize, topic: TopicName },
     #[error("topic '{topic}' is archived and takes no more events")]
     ArchivedTopic { index: usize, topic: TopicName },
+    #[error("no such endpoint")]
+    UnknownEndpoint { index: usize },
+    #[error("{detail}")]
+    Wish { index: usize, field: &'static str, detail: String },
     #[error("event '{id}' was accepted before with other content")]
     Conflict { index: usize, id: EventId },
     #[error("the payload has {size} bytes, more than the {limit} that one may have")]
     TooLarge { index: usize, size: usize, limit: usize },
+    #[error("the tenant '{tenant}' is Posthaste's own: nobody else publishes for it")]
+    ReservedTenant { tenant: TenantId },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Refused {
+    fn wish(index: usize, Wrong { field, detail }: Wrong) -> Self {
+        Self::Wish { index, field, detail }
+    }
 }
 
 /// Matches events against the tenant's endpoints and accepts them, all or none.
@@ -40,27 +57,73 @@ pub(crate) async fn publish(
     tenant: &TenantId,
     publications: Vec<Publication>,
 ) -> Result<Vec<Accepted>, Refused> {
+    if *tenant == TenantId::posthaste() {
+        return Err(Refused::ReservedTenant { tenant: tenant.clone() });
+    }
+    accept(service, tenant, publications, false).await
+}
+
+/// Accepts an event that only tries an endpoint out.
+pub(crate) async fn publish_test(
+    service: &Service,
+    tenant: &TenantId,
+    endpoint: EndpointId,
+    topic: TopicName,
+    payload: Payload,
+) -> Result<EventId, Refused> {
+    let wishes = Wishes { endpoint: Some(endpoint), ..Wishes::default() };
+    let publication = Publication { topic, id: None, payload, wishes };
+    let accepted = accept(service, tenant, vec![publication], true).await?;
+    let only = accepted.into_iter().next().ok_or_else(|| StoreError::damaged("it gave no answer"))?;
+    Ok(only.id)
+}
+
+/// An event on its way in.
+struct Candidate {
+    event: Event,
+    /// The one endpoint that gets it; none: those that want it.
+    endpoint: Option<EndpointId>,
+    /// Why it cannot be delivered when it is wished to be.
+    untimely: Option<Wrong>,
+}
+
+async fn accept(
+    service: &Service,
+    tenant: &TenantId,
+    publications: Vec<Publication>,
+    test: bool,
+) -> Result<Vec<Accepted>, Refused> {
     let limit = service.settings.payload_limit;
     for (index, publication) in publications.iter().enumerate() {
         let size = publication.payload.bytes().len();
         if size > limit {
             return Err(Refused::TooLarge { index, size, limit });
         }
+        publication.wishes.check().map_err(|wrong| Refused::wish(index, wrong))?;
     }
     let now = service.clock.now();
-    let events: Vec<Event> = publications
+    let candidates: Vec<Candidate> = publications
         .into_iter()
-        .map(|Publication { topic, id, payload }| Event {
-            tenant: tenant.clone(),
-            id: id.unwrap_or_else(|| EventId::mint(now, service.entropy.id())),
-            topic,
-            payload,
-            accepted_at: now,
+        .map(|Publication { topic, id, payload, wishes }| {
+            let (deliver_at, untimely) = match wishes.due(now, service.settings.retention_failed) {
+                Ok(deliver_at) => (deliver_at, None),
+                Err(wrong) => (None, Some(wrong)),
+            };
+            let Wishes { metadata, retention, endpoint, .. } = wishes;
+            let event = Event {
+                tenant: tenant.clone(),
+                id: id.unwrap_or_else(|| EventId::mint(now, service.entropy.id())),
+                topic,
+                payload,
+                accepted_at: now,
+                options: EventOptions { metadata, deliver_at, retention, test },
+            };
+            Candidate { event, endpoint, untimely }
         })
         .collect();
     for _ in 0..TRIES {
         let view = service.store.view(tenant).await?;
-        let matched = match match_events(service, &view, &events).await {
+        let matched = match match_events(service, &view, &candidates).await {
             Ok(matched) => matched,
             Err(refused) => {
                 // Another process may have registered the topic since. To accept nothing tells whether the view is old.
@@ -71,59 +134,102 @@ pub(crate) async fn publish(
                 return Err(refused);
             }
         };
-        match service.store.accept(tenant, view.version, matched).await {
+        let Matched { repeats, fresh } = matched;
+        if fresh.is_empty() {
+            return Ok(repeats.into_iter().flatten().collect());
+        }
+        match service.store.accept(tenant, view.version, fresh).await {
             Err(StoreError::StaleView) => continue,
             Err(StoreError::EventConflict { event }) => {
-                let index = events.iter().rposition(|other| other.id == event).unwrap_or_default();
+                let mut judged = candidates.iter().zip(&repeats);
+                let of_event = |(candidate, repeat): (&Candidate, &Option<Accepted>)| {
+                    candidate.event.id == event && repeat.is_none()
+                };
+                let index = judged.rposition(of_event).unwrap_or_default();
                 return Err(Refused::Conflict { index, id: event });
             }
-            result => return Ok(result?),
+            accepted => return in_order(repeats, accepted?),
         }
     }
     Err(StoreError::StaleView.into())
+}
+
+/// The answers for all events, in the order in which they came.
+fn in_order(repeats: Vec<Option<Accepted>>, accepted: Vec<Accepted>) -> Result<Vec<Accepted>, Refused> {
+    let mut accepted = accepted.into_iter();
+    let answers = repeats.into_iter().map(|repeat| repeat.or_else(|| accepted.next()));
+    let answers: Option<Vec<_>> = answers.collect();
+    Ok(answers.ok_or_else(|| StoreError::damaged("it gave too few answers"))?)
+}
+
+/// What is known of events before they are accepted.
+struct Matched {
+    /// For each event its answer, if it was accepted before and is not accepted again.
+    repeats: Vec<Option<Accepted>>,
+    /// The others, with the endpoints they go to.
+    fresh: Vec<NewEvent>,
 }
 
 /// Finds out where events go, as far as the view tells.
 async fn match_events(
     service: &Service,
     view: &TenantView,
-    events: &[Event],
-) -> Result<Vec<NewEvent>, Refused> {
-    let mut matched = Vec::with_capacity(events.len());
-    for (index, event) in events.iter().enumerate() {
-        let endpoints = match match_event(service, view, index, event) {
-            Ok(endpoints) => endpoints,
-            // What was accepted while its topic was open stays accepted: nothing is fanned out again.
-            Err(_) if is_repeat(service, event).await? => Vec::new(),
-            Err(refused) => return Err(refused),
+    candidates: &[Candidate],
+) -> Result<Matched, Refused> {
+    let mut repeats = Vec::with_capacity(candidates.len());
+    let mut fresh = Vec::with_capacity(candidates.len());
+    for (index, candidate) in candidates.iter().enumerate() {
+        let event = &candidate.event;
+        let repeat = match match_event(service, view, index, candidate) {
+            Ok(endpoints) => {
+                fresh.push(NewEvent { event: event.clone(), endpoints });
+                None
+            }
+            // What was accepted while its topic was open, or before its time had passed, stays accepted. It is not given
+            // to the store again: that may have forgotten it by then, and would take it for a new one.
+            Err(refused) => Some(repeat(service, event).await?.ok_or(refused)?),
         };
-        matched.push(NewEvent { event: event.clone(), endpoints });
+        repeats.push(repeat);
     }
-    Ok(matched)
+    Ok(Matched { repeats, fresh })
 }
 
-/// The endpoints that want an event, if its topic takes events.
+/// The endpoints that get an event, if its topic takes events and its wishes can be granted.
 fn match_event(
     service: &Service,
     view: &TenantView,
     index: usize,
-    event: &Event,
+    candidate: &Candidate,
 ) -> Result<Vec<EndpointId>, Refused> {
+    let Candidate { event, endpoint, untimely } = candidate;
     match view.topics.get(&event.topic) {
+        _ if event.options.test && own_topics::tests(&event.tenant, &event.topic) => {}
         Some(true) => {}
         Some(false) => return Err(Refused::ArchivedTopic { index, topic: event.topic.clone() }),
         None if service.settings.open_topics => {}
         None => return Err(Refused::UnknownTopic { index, topic: event.topic.clone() }),
     }
-    let wanting = view.endpoints.iter().filter(|endpoint| wants(&endpoint.topics, &event.topic));
-    Ok(wanting.map(|endpoint| endpoint.id).collect())
+    if let Some(wrong) = untimely {
+        return Err(Refused::wish(index, wrong.clone()));
+    }
+    match *endpoint {
+        None => {
+            let wanting = view.endpoints.iter().filter(|endpoint| wants(&endpoint.topics, &event.topic));
+            Ok(wanting.map(|endpoint| endpoint.id).collect())
+        }
+        Some(id) if view.endpoints.iter().any(|endpoint| endpoint.id == id) => Ok(vec![id]),
+        Some(_) => Err(Refused::UnknownEndpoint { index }),
+    }
 }
 
-/// Whether the same event was accepted before.
-async fn is_repeat(service: &Service, event: &Event) -> Result<bool, StoreError> {
+/// The answer for an event that was accepted before.
+async fn repeat(service: &Service, event: &Event) -> Result<Option<Accepted>, StoreError> {
     match service.store.event(&event.tenant, &event.id).await {
-        Ok(known) => Ok(known.event.topic == event.topic && known.event.payload == event.payload),
-        Err(StoreError::NotFound(_)) => Ok(false),
+        Ok(EventRecord { event: known, deliveries }) => {
+            let same = known.topic == event.topic && known.payload == event.payload;
+            Ok(same.then_some(Accepted { id: known.id, deliveries, duplicate: true }))
+        }
+        Err(StoreError::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -144,7 +250,8 @@ mod tests {
 
     async fn publish_on(store: &Arc<ShapedStore>, service: &Service, topic: &str) -> Result<(), Refused> {
         let topic = topic.parse().unwrap();
-        let publication = Publication { topic, id: None, payload: Payload::Data("1".into()) };
+        let payload = Payload::Data("1".into());
+        let publication = Publication { topic, id: None, payload, wishes: Wishes::default() };
         let tenant = TenantId::default_tenant();
         let accepted = publish(service, &tenant, vec![publication]).await?;
         assert_eq!(accepted.len(), 1);

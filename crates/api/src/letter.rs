@@ -8,7 +8,11 @@ use posthaste_model::{Payload, TenantId};
 use posthaste_store::Letter;
 use serde_json::value::RawValue;
 
-use crate::intake::{Publication, json_payload};
+use crate::{
+    intake::{Publication, json_payload},
+    metadata::MetadataText,
+    wishes::Wishes,
+};
 
 /// Characters of an unknown field's name that are shown.
 const SHOWN: usize = 64;
@@ -43,6 +47,11 @@ struct Fields<'a> {
     data: Option<&'a Bytes>,
     body: Option<&'a Bytes>,
     content_type: Option<&'a Bytes>,
+    metadata: Option<&'a Bytes>,
+    deliver_at: Option<&'a Bytes>,
+    delay: Option<&'a Bytes>,
+    retention: Option<&'a Bytes>,
+    endpoint: Option<&'a Bytes>,
 }
 
 impl<'a> Fields<'a> {
@@ -56,6 +65,11 @@ impl<'a> Fields<'a> {
                 b"data" => &mut fields.data,
                 b"body" => &mut fields.body,
                 b"content_type" => &mut fields.content_type,
+                b"metadata" => &mut fields.metadata,
+                b"deliver_at" => &mut fields.deliver_at,
+                b"delay" => &mut fields.delay,
+                b"retention" => &mut fields.retention,
+                b"endpoint" => &mut fields.endpoint,
                 _ => return Err(WrongField::new(shown(name), "unknown field")),
             };
             if field.replace(value).is_some() {
@@ -83,7 +97,21 @@ pub(crate) fn read(letter: &Letter) -> Result<Posted, WrongField> {
     };
     let topic = parse("topic", fields.topic.ok_or_else(|| WrongField::new("topic", "is missing"))?)?;
     let payload = payload(&fields)?;
-    Ok(Posted { tenant, publication: Publication { topic, id: Some(id), payload } })
+    let wishes = wishes(&fields)?;
+    Ok(Posted { tenant, publication: Publication { topic, id: Some(id), payload, wishes } })
+}
+
+fn wishes(fields: &Fields<'_>) -> Result<Wishes, WrongField> {
+    let metadata = fields.metadata.map(|text| parse::<MetadataText>("metadata", text)).transpose()?;
+    Ok(Wishes {
+        metadata: metadata.map(|MetadataText(metadata)| metadata).unwrap_or_default(),
+        deliver_at: fields.deliver_at.map(|text| parse("deliver_at", text)).transpose()?,
+        delay: fields.delay.map(|text| parse("delay", text)).transpose()?,
+        retention: fields.retention.map(|text| parse("retention", text)).transpose()?,
+        endpoint: fields.endpoint.map(|text| parse("endpoint", text)).transpose()?,
+        // It may have lain there while nobody read letters.
+        waited: true,
+    })
 }
 
 fn payload(fields: &Fields<'_>) -> Result<Payload, WrongField> {
@@ -129,6 +157,8 @@ fn shown(name: &Bytes) -> String {
 
 #[cfg(test)]
 mod tests {
+    use posthaste_model::{EndpointId, Period, Timestamp};
+
     use super::*;
     use crate::fixture::letter;
 
@@ -191,11 +221,49 @@ mod tests {
             &[TOPIC, data, ("tenant", "a/b")],
             "tenant: not a tenant id: expected 1 to 64 letters, digits, '.', '_' or '-', not only dots",
         );
+        refused(
+            &[TOPIC, data, ("metadata", "[1]")],
+            "metadata: is not a JSON object of texts: invalid type: sequence, expected a map at line 1 column 0",
+        );
+        refused(
+            &[TOPIC, data, ("delay", "soon")],
+            "delay: not a length of time: expected a number and a unit, such as '15s', '5m', '24h' or '7d'",
+        );
+        refused(
+            &[TOPIC, data, ("retention", "-1d")],
+            "retention: not a length of time: expected a number and a unit, such as '15s', '5m', '24h' or '7d'",
+        );
+        for field in ["deliver_at", "endpoint"] {
+            let wrong = read(&letter("1-0", &[TOPIC, data, (field, "soon")])).unwrap_err().to_string();
+            assert!(wrong.starts_with(&format!("{field}: ")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_beside_is_read() {
+        let endpoint = EndpointId::mint(Timestamp::UNIX_EPOCH, [7; 10]);
+        let fields = [
+            TOPIC,
+            ("data", "1"),
+            ("metadata", r#"{"source": "billing"}"#),
+            ("deliver_at", "1970-01-02T00:00:00Z"),
+            ("retention", "90d"),
+            ("endpoint", &endpoint.to_string()),
+        ];
+        let wishes = read(&letter("1-0", &fields)).unwrap().publication.wishes;
+        assert_eq!(wishes.metadata["source"], "billing");
+        assert_eq!(wishes.deliver_at.unwrap().as_second(), 86_400);
+        assert_eq!(wishes.retention, Some(Period::from_secs(90 * 86_400)));
+        assert_eq!(wishes.endpoint, Some(endpoint));
+        let later = read(&letter("1-0", &[TOPIC, ("data", "1"), ("delay", "10m")])).unwrap();
+        assert_eq!(later.publication.wishes.delay, Some(Period::from_secs(600)));
     }
 
     #[test]
     fn bad_utf_8_is_named() {
-        for field in ["tenant", "id", "topic", "data"] {
+        for field in
+            ["tenant", "id", "topic", "data", "metadata", "deliver_at", "delay", "retention", "endpoint"]
+        {
             let mut fields = vec![("topic", "a"), ("data", "1"), ("tenant", "a"), ("id", "a")];
             fields.retain(|(name, _)| *name != field);
             let mut letter = letter("1-0", &fields);

@@ -1,10 +1,10 @@
 //! The REST API.
 //!
-//! One file for each resource: `tenants`, `topics`, `endpoints`, `secrets`, `events`, `deliveries`, `health`. What an
-//! event goes through before it is accepted is in `intake`, which knows nothing of HTTP: `inbox` publishes through it, too,
-//! what producers left in the store (`letter`). Around them: who may ask (`auth`), how bodies and parameters are read
-//! (`body`, `params`), which methods a path has (`methods`), what every error looks like (`problem`), and whether the
-//! service can do its work (`readiness`).
+//! One file for each resource: `tenants`, `topics`, `endpoints` (with `endpoint_state`, `secrets` and `test_event`),
+//! `events`, `deliveries` (with `repairs`), `health`. What an event goes through before it is accepted is in `intake` and
+//! `wishes`, which know nothing of HTTP: `inbox` publishes through them, too, what producers left in the store (`letter`).
+//! Around them: who may ask (`auth`), how bodies and parameters are read (`body`, `params`, `metadata`), which methods a
+//! path has (`methods`), what every error looks like (`problem`), and whether the service can do its work (`readiness`).
 //!
 //! Invariants:
 //! - Every error is an RFC 9457 problem that names the field, parameter or header that is wrong.
@@ -17,6 +17,7 @@ mod auth;
 mod body;
 mod cursor;
 mod deliveries;
+mod endpoint_state;
 mod endpoints;
 mod entropy;
 mod events;
@@ -27,19 +28,24 @@ mod inbox;
 mod intake;
 mod letter;
 mod merge_patch;
+mod metadata;
 mod methods;
 mod openapi;
+mod own_topics;
 mod params;
 mod patience;
 mod problem;
 mod readiness;
+mod repairs;
 mod secrets;
 mod server;
 mod service;
 mod stop;
 mod tenants;
+mod test_event;
 mod topics;
 mod validation;
+mod wishes;
 
 pub use auth::KeyDigest;
 pub use entropy::Entropy;

@@ -7,6 +7,11 @@ use posthaste_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// The store may have done what was asked, or not: to ask again does no harm.
+const TRY_AGAIN: &str = "the store is unavailable; try again, an event with the id that it had now";
+/// The same, where what is asked again is done again.
+const UNKNOWN: &str = "the store is unavailable; whether it was done is not known";
+
 /// An error, as the caller reads it.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -21,9 +26,12 @@ pub(crate) enum Kind {
     MalformedJson,
     InvalidParameter,
     Unauthorized,
+    Reserved,
     NotFound,
     MethodNotAllowed,
     EventConflict,
+    EndpointClosed,
+    DeliveryOver,
     Conflict,
     TooLarge,
     UnsupportedMediaType,
@@ -73,6 +81,7 @@ impl Kind {
                 ("invalid-parameter", "A parameter or header is not valid", StatusCode::BAD_REQUEST)
             }
             Self::Unauthorized => ("unauthorized", "A valid API key is needed", StatusCode::UNAUTHORIZED),
+            Self::Reserved => ("reserved", "It is Posthaste's own", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", "It does not exist", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", "The method does not exist here", StatusCode::METHOD_NOT_ALLOWED)
@@ -80,6 +89,10 @@ impl Kind {
             Self::EventConflict => {
                 ("event-conflict", "The id was used before for other content", StatusCode::CONFLICT)
             }
+            Self::EndpointClosed => {
+                ("endpoint-closed", "The endpoint is paused or disabled", StatusCode::CONFLICT)
+            }
+            Self::DeliveryOver => ("delivery-over", "The delivery is over", StatusCode::CONFLICT),
             Self::Conflict => ("conflict", "It cannot be done as things stand", StatusCode::CONFLICT),
             Self::TooLarge => ("too-large", "The request is too large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::UnsupportedMediaType => (
@@ -130,6 +143,13 @@ impl Problem {
         self
     }
 
+    /// What went wrong with something that is done twice when it is asked for twice: where it may have been done, nobody is
+    /// told to ask again.
+    pub(crate) fn not_repeatable(error: impl Into<Self>) -> Self {
+        let problem = error.into();
+        if problem.detail == TRY_AGAIN { Self::new(problem.kind, UNKNOWN) } else { problem }
+    }
+
     /// A failure that is not the caller's: logged here, and not described to the caller.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
@@ -172,6 +192,8 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound(_) => Self::new(Kind::NotFound, error.to_string()),
             StoreError::EventConflict { .. } => Self::new(Kind::EventConflict, error.to_string()),
+            StoreError::EndpointClosed(_) => Self::new(Kind::EndpointClosed, error.to_string()),
+            StoreError::DeliveryOver(_) => Self::new(Kind::DeliveryOver, error.to_string()),
             StoreError::InvalidCursor => Self::parameter("cursor", error),
             // Only after many tries: a matter of moments, and no fault of the request's.
             StoreError::StaleView | StoreError::StaleEndpoint => {
@@ -180,10 +202,7 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable { .. } => {
                 // The store and the dispatcher say so once; every publisher would say it again.
                 tracing::debug!(error = &error as &dyn std::error::Error, "the store is unavailable");
-                Self::new(
-                    Kind::Unavailable,
-                    "the store is unavailable; try again, an event with the id that it had now",
-                )
+                Self::new(Kind::Unavailable, TRY_AGAIN)
             }
             StoreError::Full { .. } => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "the store is full");

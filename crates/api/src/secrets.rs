@@ -1,5 +1,5 @@
 use actix_web::{
-    HttpRequest, get, post,
+    get, post,
     web::{Data, Json},
 };
 use posthaste_model::{Endpoint, EndpointId, EndpointSecret, Period, Sealed, TenantId, Timestamp};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    body::{self, RawBody},
+    body::OptionalJson,
     endpoints::change,
     params::BothInPath,
     problem::{Kind, Problem},
@@ -34,6 +34,12 @@ struct Rotation {
 
 fn default_overlap() -> Period {
     DEFAULT_OVERLAP
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { overlap: DEFAULT_OVERLAP }
+    }
 }
 
 /// The secrets that sign an endpoint's deliveries now.
@@ -88,15 +94,9 @@ pub(crate) async fn get_secret(
 pub(crate) async fn rotate_secret(
     service: Data<Service>,
     path: BothInPath<TenantId, EndpointId>,
-    request: HttpRequest,
-    body: RawBody,
+    rotation: OptionalJson<Rotation>,
 ) -> Result<Json<Secrets>, Problem> {
-    let rotation = if body.0.is_empty() {
-        Rotation { overlap: DEFAULT_OVERLAP }
-    } else {
-        body::require_json(&request)?;
-        body::parse(&body.0)?
-    };
+    let OptionalJson(rotation) = rotation;
     if rotation.overlap > MAX_OVERLAP {
         return Err(Problem::field("/overlap", format!("must not be longer than {MAX_OVERLAP}")));
     }
@@ -117,7 +117,8 @@ pub(crate) async fn rotate_secret(
         endpoint.secrets = std::iter::once(fresh.clone()).chain(retiring).collect();
         Ok(())
     })
-    .await?;
+    .await
+    .map_err(Problem::not_repeatable)?;
     tracing::info!(tenant = %endpoint.tenant, endpoint = %endpoint.id, overlap = %rotation.overlap, "a secret was rotated");
     Ok(Json(reveal(&service, &endpoint)?))
 }

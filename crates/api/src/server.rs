@@ -13,15 +13,16 @@ use utoipa_actix_web::{AppExt as _, scope};
 
 use crate::{
     auth::authorize,
-    deliveries, endpoints, events, health,
+    deliveries, endpoint_state, endpoints, events, health,
     inbox::Reader,
     methods::{Methods, head_as_get, nowhere},
     openapi::{self, Specification},
     problem::{Kind, Problem},
     readiness::Readiness,
-    secrets,
+    repairs, secrets,
     service::Service,
-    tenants, topics,
+    stop::Stopper,
+    tenants, test_event, topics,
 };
 
 /// How long requests under way get to finish when the server stops.
@@ -31,6 +32,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 pub struct Server {
     serving: Option<JoinHandle<std::io::Result<()>>>,
     handle: ServerHandle,
+    /// Asks requests that wait for something to wait no longer.
+    stopper: Stopper,
     reader: Option<Reader>,
 }
 
@@ -42,7 +45,11 @@ impl Server {
     pub fn start(listener: TcpListener, service: Service, readiness: Readiness) -> std::io::Result<Self> {
         let (service, readiness) = (Arc::new(service), Data::new(readiness));
         let data = Data::from(Arc::clone(&service));
-        let server = HttpServer::new(move || routes().0.app_data(data.clone()).app_data(readiness.clone()))
+        let (stopper, stop) = Stopper::new();
+        let stop = Data::new(stop);
+        let app =
+            move || routes().0.app_data(data.clone()).app_data(readiness.clone()).app_data(stop.clone());
+        let server = HttpServer::new(app)
             .workers(service.settings.workers)
             .shutdown_timeout(STOP_WITHIN.as_secs())
             // The composition root hears the signals and stops everything in order.
@@ -50,7 +57,8 @@ impl Server {
             .listen(listener)?
             .run();
         let inbox = service.store.inbox();
-        Ok(Self { reader: inbox.map(|inbox| Reader::start(service, inbox)), ..Self::of(server) })
+        let reader = inbox.map(|inbox| Reader::start(service, inbox));
+        Ok(Self { reader, ..Self::of(server, stopper) })
     }
 
     /// Starts to answer probes and nothing else, for a process that serves no API.
@@ -65,12 +73,12 @@ impl Server {
             .disable_signals()
             .listen(listener)?
             .run();
-        Ok(Self::of(server))
+        Ok(Self::of(server, Stopper::new().0))
     }
 
-    fn of(server: Actix) -> Self {
+    fn of(server: Actix, stopper: Stopper) -> Self {
         let handle = server.handle();
-        Self { serving: Some(tokio::spawn(server)), handle, reader: None }
+        Self { serving: Some(tokio::spawn(server)), handle, stopper, reader: None }
     }
 
     /// Returns when something has ended that only [`stop`](Self::stop) should end, which is logged: the process does not
@@ -90,7 +98,8 @@ impl Server {
 
     /// Takes no more requests and letters, and finishes those under way.
     pub async fn stop(self) {
-        let Self { serving, handle, reader } = self;
+        let Self { serving, handle, stopper, reader } = self;
+        stopper.stop();
         join(handle.stop(true), OptionFuture::from(reader.map(Reader::stop))).await;
         if let Some(Ok(Err(error))) = OptionFuture::from(serving).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the server stopped with an error");
@@ -117,7 +126,7 @@ fn probes() -> App<impl Application> {
 }
 
 /// Every route of the API, and what the specification says of them.
-fn routes() -> (App<impl Application>, OpenApi) {
+pub(crate) fn routes() -> (App<impl Application>, OpenApi) {
     let v1 = scope("/v1")
         .wrap(from_fn(authorize))
         // Routes are tried in their order, each with a pattern to match: the one that is used most comes first.
@@ -136,13 +145,21 @@ fn routes() -> (App<impl Application>, OpenApi) {
         .service(endpoints::get_endpoint)
         .service(endpoints::patch_endpoint)
         .service(endpoints::delete_endpoint)
+        .service(endpoint_state::pause_endpoint)
+        .service(endpoint_state::resume_endpoint)
+        .service(endpoint_state::enable_endpoint)
+        .service(endpoint_state::disable_endpoint)
+        .service(test_event::test_endpoint)
         .service(secrets::get_secret)
         .service(secrets::rotate_secret)
         .service(events::list_events)
         .service(events::get_event)
+        .service(repairs::send_event)
         .service(deliveries::list_deliveries)
         .service(deliveries::get_delivery)
-        .service(deliveries::list_attempts);
+        .service(deliveries::list_attempts)
+        .service(repairs::retry_delivery)
+        .service(repairs::cancel_delivery);
     let (app, api) = App::new()
         .into_utoipa_app()
         .service(health::healthz)
@@ -159,7 +176,7 @@ fn routes() -> (App<impl Application>, OpenApi) {
 }
 
 /// What serves requests.
-trait Application:
+pub(crate) trait Application:
     ServiceFactory<
         ServiceRequest,
         Config = (),

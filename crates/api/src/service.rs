@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use posthaste_egress::Guard;
 use posthaste_model::Clock;
@@ -34,6 +34,10 @@ pub struct ApiSettings {
     pub request_limit: usize,
     /// Whether events of topics that nobody registered are accepted.
     pub open_topics: bool,
+    /// How long an exchange with an endpoint may take, where the endpoint does not say.
+    pub timeout: Duration,
+    /// How long an event is kept that did not arrive, where its publisher does not say.
+    pub retention_failed: Duration,
     /// Threads that serve requests.
     pub workers: usize,
     /// Names this process among those that read the store's inbox.

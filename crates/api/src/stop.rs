@@ -4,6 +4,7 @@ use tokio::sync::watch;
 pub(crate) struct Stopper(watch::Sender<bool>);
 
 /// Tells a task whether it was asked to stop.
+#[derive(Clone)]
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stopper {

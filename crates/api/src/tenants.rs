@@ -11,7 +11,7 @@ use crate::{
     body::JsonBody,
     cursor::{List, ListQuery, Listed},
     params::{InPath, InQuery},
-    problem::Problem,
+    problem::{Kind, Place, Problem},
     service::Service,
     validation::validate,
 };
@@ -55,6 +55,15 @@ impl From<Tenant> for TenantBody {
     }
 }
 
+/// Refuses to change the tenant that Posthaste's own events belong to.
+fn changeable(id: &TenantId) -> Result<(), Problem> {
+    if *id == TenantId::posthaste() {
+        let detail = format!("the tenant '{id}' is Posthaste's own: it can be neither changed nor deleted");
+        return Err(Problem::new(Kind::Reserved, detail).at(Place::Parameter("tenant".to_owned())));
+    }
+    Ok(())
+}
+
 /// Create or change a tenant.
 #[utoipa::path(tag = "tenants", params(("tenant" = String, Path)), request_body = TenantFields,
     responses((status = 200, body = TenantBody), (status = 201, body = TenantBody)))]
@@ -64,6 +73,7 @@ pub(crate) async fn put_tenant(
     id: InPath<TenantId>,
     fields: JsonBody<TenantFields>,
 ) -> Result<HttpResponse, Problem> {
+    changeable(&id.0)?;
     let fields = validate(fields.0)?;
     let now = service.clock.now();
     let tenant = Tenant { id: id.0, name: fields.name, created_at: now, updated_at: now };
@@ -91,6 +101,7 @@ pub(crate) async fn patch_tenant(
     id: InPath<TenantId>,
     patch: JsonBody<TenantPatch>,
 ) -> Result<Json<TenantBody>, Problem> {
+    changeable(&id.0)?;
     let patch = validate(patch.0)?;
     let mut tenant = service.store.tenant(&id.0).await?;
     if let Some(name) = patch.name {
@@ -108,6 +119,7 @@ pub(crate) async fn delete_tenant(
     service: Data<Service>,
     id: InPath<TenantId>,
 ) -> Result<HttpResponse, Problem> {
+    changeable(&id.0)?;
     service.store.delete_tenant(&id.0, service.clock.now()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -122,4 +134,40 @@ pub(crate) async fn list_tenants(
     let list = List::new("tenants", &());
     let page = service.store.tenants(list.query(&query)?).await?;
     Ok(Json(list.answer(page, TenantBody::from)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{Api, NOW};
+    use posthaste_model::{Tenant, TenantId};
+    use posthaste_store::Catalogue as _;
+
+    #[tokio::test]
+    async fn the_tenant_of_posthaste_is_nobodys() {
+        let api = Api::new().await;
+        let own = Tenant { id: TenantId::posthaste(), name: "Own".into(), created_at: NOW, updated_at: NOW };
+        api.store.put_tenant(own).await.unwrap();
+        let tenant = "/v1/tenants/posthaste";
+        let refused =
+            "403 reserved parameter tenant: the tenant 'posthaste' is Posthaste's own: it can be neither";
+        api.refuses(&format!("PUT {tenant}"), r#"{"name": "Mine"}"#, refused).await;
+        api.refuses(&format!("PATCH {tenant}"), r#"{"name": "Mine"}"#, refused).await;
+        api.refuses(&format!("DELETE {tenant}"), "", refused).await;
+        for (events, body) in [
+            ("events", r#"{"topic": "order.paid", "data": 1}"#),
+            ("events", r#"{"events": [{"topic": "order.paid", "data": 1}]}"#),
+            ("events?topic=order.paid", "1"),
+        ] {
+            let refused =
+                "403 reserved parameter tenant: the tenant 'posthaste' is Posthaste's own: nobody else";
+            api.refuses(&format!("POST {tenant}/{events}"), body, refused).await;
+        }
+        assert_eq!(api.json(&format!("GET {tenant}"), "", 200).await["name"], "Own");
+        let endpoints = format!("POST {tenant}/endpoints");
+        let made = api.json(&endpoints, r#"{"url": "https://example.com/"}"#, 201).await;
+        let endpoint = format!("{tenant}/endpoints/{}", made["id"].as_str().unwrap());
+        api.json(&format!("PATCH {endpoint}"), r#"{"topics": ["endpoint.*"]}"#, 200).await;
+        api.json(&format!("POST {endpoint}/pause"), "", 200).await;
+        api.json(&format!("DELETE {endpoint}"), "", 204).await;
+    }
 }

@@ -44,3 +44,30 @@ fn the_specification_is_whole() {
         assert!(schemas.contains_key(name), "{name} is referred to and not there");
     }
 }
+
+/// What has to meet several schemas at once can, only where none of them forbids the fields of the others.
+#[test]
+fn every_schema_can_be_met() {
+    let specification = specification();
+    let schemas = specification["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            let reference = part["$ref"].as_str().unwrap_or_default();
+            let part = schemas.get(reference.rsplit('/').next().unwrap()).unwrap_or(part);
+            assert_eq!(part.get("additionalProperties"), None, "{name}");
+        }
+    }
+    for (name, field) in [("Endpoint", "url"), ("Endpoint", "state"), ("Endpoint", "health")] {
+        assert!(schemas[name]["properties"][field].is_object(), "{name} has {field}");
+    }
+}
+
+#[test]
+fn the_data_of_an_event_is_any_json_value() {
+    let specification = specification();
+    let schemas = &specification["components"]["schemas"];
+    for name in ["EventFields", "Event", "TestEvent"] {
+        let data = &schemas[name]["properties"]["data"];
+        assert!(data.is_object() && data.get("type").is_none(), "{name}: {data}");
+    }
+}

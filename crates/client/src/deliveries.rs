@@ -1,5 +1,6 @@
 use posthaste_model::{
-    AttemptId, DeliveryId, DeliveryState, EndpointId, ErrorClass, EventId, TenantId, Timestamp, TopicName,
+    AttemptId, DeliveryId, DeliveryReason, DeliveryState, EndpointId, ErrorClass, EventId, TenantId,
+    Timestamp, TopicName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub struct Delivery {
     pub endpoint: EndpointId,
     /// Where it stands.
     pub state: DeliveryState,
+    /// Why it is held, skipped or cancelled.
+    pub reason: Option<DeliveryReason>,
     /// How many attempts have been recorded.
     pub attempts: u32,
     /// How many of them count against the retry policy.
@@ -56,6 +59,8 @@ pub struct Attempt {
     pub id: AttemptId,
     /// Counts from 1.
     pub number: u32,
+    /// Whether somebody asked for it, beside those that the retry policy makes.
+    pub manual: bool,
     /// When the request began.
     pub started_at: Timestamp,
     /// Where the time went.

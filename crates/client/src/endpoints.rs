@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use posthaste_model::{EndpointId, EndpointState, Period, RetryPolicy, TenantId, Timestamp, TopicPattern};
+use posthaste_model::{
+    EndpointId, EndpointState, Period, RateLimit, RetryPolicy, TenantId, Timestamp, TopicPattern,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,6 +28,14 @@ pub struct NewEndpoint {
     /// When failed deliveries are tried again; none: the service's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryPolicy>,
+    /// How many requests may be under way at once: 1 to 1000; none: the service's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
+    /// How many attempts may begin within a time; none: as many as there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// Whether deliveries go one at a time, in the order in which their events were accepted.
+    pub ordered: bool,
     /// Whether deliveries go out.
     pub state: EndpointState,
 }
@@ -49,16 +59,37 @@ pub struct Endpoint {
     pub timeout: Option<Period>,
     /// When failed deliveries are tried again; none: the service's default.
     pub retry: Option<RetryPolicy>,
+    /// How many requests may be under way at once; none: the service's default.
+    pub max_in_flight: Option<u32>,
+    /// How many attempts may begin within a time; none: as many as there are.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether deliveries go one at a time, in the order in which their events were accepted.
+    pub ordered: bool,
     /// Whether deliveries go out.
     pub state: EndpointState,
     /// Why it is disabled, for people.
     pub state_reason: Option<String>,
     /// Nothing is sent to it before this time, because it asked for a pause.
     pub parked_until: Option<Timestamp>,
+    /// How it has fared since its last success.
+    pub health: EndpointHealth,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// How an endpoint has fared since its last success.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointHealth {
+    /// When the first attempt failed; none: none has.
+    pub failing_since: Option<Timestamp>,
+    /// How many attempts have failed.
+    pub failures: u32,
+    /// How many deliveries have been exhausted.
+    pub exhausted: u32,
+    /// The last warning that was given: how much of the time until it is disabled has passed, in percent; 0: none was.
+    pub warned: u8,
 }
 
 /// An endpoint as it was made, with the secret that signs its deliveries.
@@ -81,6 +112,9 @@ impl NewEndpoint {
             metadata: BTreeMap::new(),
             timeout: None,
             retry: None,
+            max_in_flight: None,
+            rate_limit: None,
+            ordered: false,
             state: EndpointState::Enabled,
         }
     }

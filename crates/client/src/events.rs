@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use posthaste_model::{EventId, TenantId, Timestamp, TopicName};
+use posthaste_model::{EndpointId, EventId, Period, TenantId, Timestamp, TopicName};
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
@@ -7,15 +9,40 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::{Client, ClientError, Delivery, ListOptions, Paged, call::Body};
 
 /// An event to publish.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NewEvent {
     /// Its type.
     pub topic: TopicName,
     /// Any JSON value: the `data` that subscribers receive, byte for byte.
     pub data: Box<RawValue>,
-    /// Unique within the tenant: publishing it again changes nothing. None: the service makes one.
+    /// Unique within the tenant: publishing it again changes nothing, whatever else is asked for then. None: the service makes
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<EventId>,
+    /// What is asked for beside.
+    #[serde(flatten)]
+    pub options: PublishOptions,
+}
+
+/// What a publisher can ask for. The default asks for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PublishOptions {
+    /// The publisher's own facts about the event; subscribers do not see them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Nothing of it is sent before this time, at most 30 days ahead; none: at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliver_at: Option<Timestamp>,
+    /// The same as a length of time from when it is accepted. It does not go with `deliver_at`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Period>,
+    /// How long it is kept once its last delivery is over, and its id is known: a minute to 365 days; none: as long as the
+    /// service says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Period>,
+    /// The one endpoint that gets it, whatever topics that wants; none: all that want its topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointId>,
 }
 
 /// What became of an event that was published.
@@ -42,6 +69,17 @@ pub struct Event {
     pub accepted_at: Timestamp,
     /// To how many endpoints it goes; 0: it matched nobody.
     pub delivery_count: u32,
+    /// `unmatched`: no endpoint wanted it; none: some did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The publisher's own facts about it.
+    pub metadata: BTreeMap<String, String>,
+    /// Nothing of it is sent before this time.
+    pub deliver_at: Option<Timestamp>,
+    /// How long it is kept once its last delivery is over; none: as long as the service says.
+    pub retention: Option<Period>,
+    /// Whether it only tries an endpoint out: what fails is not tried again.
+    pub test: bool,
     /// The JSON value that was published, byte for byte.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
@@ -92,13 +130,19 @@ impl NewEvent {
     /// [`ClientError::Encode`].
     pub fn new(topic: TopicName, data: &impl Serialize) -> Result<Self, ClientError> {
         let data = to_raw_value(data).map_err(|source| ClientError::Encode { source })?;
-        Ok(Self { topic, data, id: None })
+        Ok(Self { topic, data, id: None, options: PublishOptions::default() })
     }
 
     /// The same event with an id.
     #[must_use]
     pub fn with_id(self, id: EventId) -> Self {
         Self { id: Some(id), ..self }
+    }
+
+    /// The same event, with what is asked for beside.
+    #[must_use]
+    pub fn with_options(self, options: PublishOptions) -> Self {
+        Self { options, ..self }
     }
 }
 
@@ -137,10 +181,35 @@ impl Client {
         content_type: &str,
         bytes: Bytes,
     ) -> Result<Accepted, ClientError> {
+        self.publish_raw_with(tenant, topic, id, content_type, bytes, &PublishOptions::default()).await
+    }
+
+    /// Publishes a body of any content type, with what is asked for beside:
+    /// `POST /v1/tenants/{tenant}/events?topic=`.
+    pub async fn publish_raw_with(
+        &self,
+        tenant: &TenantId,
+        topic: &TopicName,
+        id: Option<&EventId>,
+        content_type: &str,
+        bytes: Bytes,
+        options: &PublishOptions,
+    ) -> Result<Accepted, ClientError> {
         let content_type = HeaderValue::from_str(content_type)
             .map_err(|source| ClientError::InvalidHeader { name: "content-type", source })?;
-        let events = self.at(&["v1", "tenants", tenant.as_str(), "events"]);
-        events.query("topic", Some(topic)).query("id", id).post(Some(Body { content_type, bytes })).await
+        let PublishOptions { metadata, deliver_at, delay, retention, endpoint } = options;
+        let metadata = (!metadata.is_empty()).then(|| serde_json::to_string(metadata)).transpose();
+        let metadata = metadata.map_err(|source| ClientError::Encode { source })?;
+        self.at(&["v1", "tenants", tenant.as_str(), "events"])
+            .query("topic", Some(topic))
+            .query("id", id)
+            .query("metadata", metadata)
+            .query("deliver_at", *deliver_at)
+            .query("delay", *delay)
+            .query("retention", *retention)
+            .query("endpoint", *endpoint)
+            .post(Some(Body { content_type, bytes }))
+            .await
     }
 
     /// Lists a tenant's events, newest first: `GET /v1/tenants/{tenant}/events`.

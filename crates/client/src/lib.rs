@@ -17,29 +17,34 @@ mod call;
 mod client;
 mod connection;
 mod deliveries;
+mod endpoint_state;
 mod endpoints;
 mod error;
 mod events;
 mod health;
 mod paging;
 mod problem;
+mod repairs;
 mod secrets;
 mod tenants;
+mod test_event;
 mod topics;
 
 pub use client::{Client, DEFAULT_TIMEOUT};
 pub use deliveries::{Attempt, AttemptError, AttemptResponse, AttemptTimings, Delivery, DeliveryFilter};
-pub use endpoints::{CreatedEndpoint, Endpoint, NewEndpoint};
+pub use endpoints::{CreatedEndpoint, Endpoint, EndpointHealth, NewEndpoint};
 pub use error::ClientError;
-pub use events::{Accepted, Event, EventDetail, NewEvent};
+pub use events::{Accepted, Event, EventDetail, NewEvent, PublishOptions};
 pub use health::{Finding, Health, Level, Readiness};
 pub use paging::{ListOptions, Paged};
 pub use problem::{Place, Problem, ProblemKind};
+pub use repairs::Sent;
 pub use secrets::{RetiringSecret, SecretText, Secrets};
 pub use tenants::{Tenant, TenantFields, TenantPatch};
+pub use test_event::{TestEvent, Tested};
 pub use topics::{Topic, TopicFields};
 
 pub use posthaste_model::{
-    AttemptId, DeliveryId, DeliveryState, EndpointId, EndpointState, ErrorClass, EventId, Period,
-    RetryPolicy, TenantId, Timestamp, TopicName, TopicPattern,
+    AttemptId, DeliveryId, DeliveryReason, DeliveryState, EndpointId, EndpointState, ErrorClass, EventId,
+    Period, RateLimit, RetryPolicy, TenantId, Timestamp, TopicName, TopicPattern,
 };

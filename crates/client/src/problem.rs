@@ -37,6 +37,9 @@ pub enum ProblemKind {
     /// There is no key, or not the right one.
     #[serde(rename = "urn:posthaste:problem:unauthorized")]
     Unauthorized,
+    /// It is Posthaste's own: nobody else publishes for its tenant, or changes that.
+    #[serde(rename = "urn:posthaste:problem:reserved")]
+    Reserved,
     /// What the path names does not exist.
     #[serde(rename = "urn:posthaste:problem:not-found")]
     NotFound,
@@ -46,6 +49,12 @@ pub enum ProblemKind {
     /// The event's id was used before for other content.
     #[serde(rename = "urn:posthaste:problem:event-conflict")]
     EventConflict,
+    /// The endpoint is paused or disabled.
+    #[serde(rename = "urn:posthaste:problem:endpoint-closed")]
+    EndpointClosed,
+    /// The delivery is in a final state.
+    #[serde(rename = "urn:posthaste:problem:delivery-over")]
+    DeliveryOver,
     /// It cannot be done as things stand.
     #[serde(rename = "urn:posthaste:problem:conflict")]
     Conflict,

@@ -156,6 +156,22 @@ async fn many_letters_are_published_in_turn() {
     reader.stop().await;
 }
 
+/// A letter may have lain there while nobody read any: what was to be delivered meanwhile is late, and not lost.
+#[tokio::test(start_paused = true)]
+async fn a_letter_whose_time_has_passed_is_published() {
+    let stand = Stand::new().await;
+    let topic = ("topic", "order.paid");
+    let times = [("1-0", "1969-12-31T23:00:00Z"), ("1-1", "1970-01-01T01:00:00Z")];
+    stand.pile.leave(times.map(|(id, at)| letter(id, &[topic, ("data", "1"), ("deliver_at", at)])));
+    let reader = stand.reader();
+    assert_eq!(stand.pile.emptied().await, Vec::<String>::new());
+    for (id, at) in [("inbox-1-0", None), ("inbox-1-1", Some(3_600))] {
+        let event = stand.store.event(&TenantId::default_tenant(), &id.parse().unwrap()).await.unwrap().event;
+        assert_eq!(event.options.deliver_at.map(Timestamp::as_second), at);
+    }
+    reader.stop().await;
+}
+
 /// A reader that died before it filed a letter leaves it to the next one.
 #[tokio::test(start_paused = true)]
 async fn a_letter_that_is_read_twice_is_one_event() {
@@ -172,6 +188,8 @@ async fn bad_letters_are_rejected_with_the_field_that_is_wrong() {
     let stand = Stand::new().await;
     stand.store.put_topic(topic("order.old", true)).await.unwrap();
     let long = format!("\"{}\"", "x".repeat(PAYLOAD_LIMIT));
+    let entries: Vec<_> = (0..51).map(|n| format!("\"{n}\": \"\"")).collect();
+    let metadata = format!("{{{}}}", entries.join(", "));
     let topic = ("topic", "order.paid");
     let bad: &[(&[(&str, &str)], &str)] = &[
         (&[("topic", "unheard.of"), ("data", "1")], "topic: topic 'unheard.of' is not registered"),
@@ -190,6 +208,29 @@ async fn bad_letters_are_rejected_with_the_field_that_is_wrong() {
             &[topic, ("data", "2"), ("id", "taken")],
             "id: event 'taken' was accepted before with other content",
         ),
+        (
+            &[topic, ("data", "1"), ("tenant", "posthaste")],
+            "tenant: the tenant 'posthaste' is Posthaste's own: nobody else publishes for it",
+        ),
+        (
+            &[topic, ("data", "1"), ("endpoint", "ep_00000000000000000000000000000000")],
+            "endpoint: no such endpoint",
+        ),
+        (&[topic, ("data", "1"), ("delay", "31d")], "delay: must not be more than 30d ahead"),
+        (
+            &[topic, ("data", "1"), ("delay", "21d")],
+            "delay: must not be more than 480h ahead: the event is not kept for longer",
+        ),
+        (
+            &[topic, ("data", "1"), ("deliver_at", "1971-01-01T00:00:00Z")],
+            "deliver_at: must not be more than 30d ahead",
+        ),
+        (
+            &[topic, ("data", "1"), ("delay", "1s"), ("deliver_at", "1970-01-02T00:00:00Z")],
+            "delay: cannot stand beside 'deliver_at'",
+        ),
+        (&[topic, ("data", "1"), ("retention", "1s")], "retention: must lie between 1m and 365d"),
+        (&[topic, ("data", "1"), ("metadata", &metadata)], "metadata: must not have more than 50 entries"),
     ];
     let reader = stand.reader();
     stand.pile.leave([letter("1-0", &[topic, ("data", "1"), ("id", "taken")])]);

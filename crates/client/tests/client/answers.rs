@@ -7,7 +7,7 @@ use posthaste_client::{ClientError, Level, Place, Problem, ProblemKind};
 use posthaste_testkit::Reply;
 use serde_json::json;
 
-use crate::setup::{exchange, json, tenant};
+use crate::setup::{delivery, endpoint, event, exchange, json, tenant};
 
 fn problem(status: u16, body: &str) -> Reply {
     Reply::status(status).with_header("content-type", "application/problem+json").with_body(body.to_owned())
@@ -77,9 +77,12 @@ fn a_problem_keeps_all_that_it_says() {
         ("malformed-json", ProblemKind::MalformedJson),
         ("invalid-parameter", ProblemKind::InvalidParameter),
         ("unauthorized", ProblemKind::Unauthorized),
+        ("reserved", ProblemKind::Reserved),
         ("not-found", ProblemKind::NotFound),
         ("method-not-allowed", ProblemKind::MethodNotAllowed),
         ("event-conflict", ProblemKind::EventConflict),
+        ("endpoint-closed", ProblemKind::EndpointClosed),
+        ("delivery-over", ProblemKind::DeliveryOver),
         ("conflict", ProblemKind::Conflict),
         ("too-large", ProblemKind::TooLarge),
         ("unsupported-media-type", ProblemKind::UnsupportedMediaType),
@@ -140,6 +143,24 @@ fn a_problem_says_when_to_try_again() {
     check(None, None);
     check(Some("soon"), None);
     check(Some("Fri, 21 Nov 2026 10:00:00 GMT"), None);
+}
+
+#[test]
+fn whether_a_delivery_was_made_is_told_by_the_status() {
+    let delivery = json!({
+        "id": delivery(), "tenant": "acme", "event": "e", "topic": "order.paid", "endpoint": endpoint(),
+        "state": "scheduled", "reason": null, "attempts": 0, "failures": 0, "due_at": "2026-01-01T00:00:00Z",
+        "last_status": null, "last_error": null, "created_at": "2026-01-01T00:00:00Z", "completed_at": null
+    });
+    for (status, created) in [(201, true), (200, false)] {
+        let reply = Reply::status(status).with_body(delivery.to_string());
+        let (sent, _) =
+            exchange(reply, async |client| client.send_event(&tenant(), &event(), endpoint()).await);
+        assert_eq!(sent.unwrap().created, created);
+    }
+    let (refused, _) =
+        exchange(Reply::status(500), async |client| client.send_event(&tenant(), &event(), endpoint()).await);
+    refused.unwrap_err();
 }
 
 #[test]

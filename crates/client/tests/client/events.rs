@@ -1,9 +1,9 @@
 //! The bytes of events, in both directions.
 
-use posthaste_client::{Event, NewEvent};
+use posthaste_client::{Event, NewEvent, Period, PublishOptions, TestEvent};
 use serde_json::value::RawValue;
 
-use crate::setup::{event, exchange, json, tenant, topic};
+use crate::setup::{endpoint, event, exchange, json, tenant, topic};
 
 const ACCEPTED: &str = r#"{"id": "e", "deliveries": 0, "duplicate": false}"#;
 
@@ -15,11 +15,17 @@ const VALUES: [&str; 4] =
 fn data_is_sent_byte_for_byte() {
     for value in VALUES {
         let data = RawValue::from_string(value.to_owned()).unwrap();
-        let new = NewEvent { topic: topic(), data, id: None };
+        let new =
+            NewEvent { topic: topic(), data: data.clone(), id: None, options: PublishOptions::default() };
         let (result, requests) =
             exchange(json(ACCEPTED), async |client| client.publish(&tenant(), &new).await);
         result.unwrap();
         assert_eq!(requests[0].body, format!(r#"{{"topic":"order.paid","data":{value}}}"#));
+
+        let test = TestEvent { data: Some(data), ..TestEvent::default() };
+        let (_, requests) =
+            exchange(json("{}"), async |client| client.test_endpoint(&tenant(), endpoint(), &test).await);
+        assert_eq!(requests[0].body, format!(r#"{{"data":{value},"force":false}}"#));
     }
 }
 
@@ -28,7 +34,7 @@ fn data_is_read_byte_for_byte() {
     for value in VALUES {
         let row = format!(
             r#"{{"id": "e", "tenant": "t", "topic": "t", "accepted_at": "2026-01-01T00:00:00Z",
-                "delivery_count": 0, "data": {value}, "deliveries": []}}"#
+                "delivery_count": 0, "metadata": {{}}, "test": false, "data": {value}, "deliveries": []}}"#
         );
         let data = |event: &Event| event.data.as_deref().map(RawValue::get).map(str::to_owned);
 
@@ -60,6 +66,29 @@ fn raw_bodies_are_sent_as_they_are() {
         assert_eq!(request.header("content-type"), Some("text/x; a=\"b\""));
         assert_eq!(request.body, body);
     }
+}
+
+#[test]
+fn what_is_asked_for_a_raw_body_is_in_parameters() {
+    let options = PublishOptions {
+        metadata: [("source".to_owned(), "a&b".to_owned())].into(),
+        deliver_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        delay: Some(Period::from_secs(600)),
+        retention: Some(Period::from_secs(60)),
+        endpoint: Some(endpoint()),
+    };
+    let (result, requests) = exchange(json(ACCEPTED), async |client| {
+        client.publish_raw_with(&tenant(), &topic(), None, "text/csv", "a".into(), &options).await
+    });
+    result.unwrap();
+    assert_eq!(
+        requests[0].path,
+        format!(
+            "/v1/tenants/acme/events?topic=order.paid&metadata=%7B%22source%22%3A%22a%26b%22%7D\
+             &deliver_at=2026-01-01T00%3A00%3A00Z&delay=10m&retention=1m&endpoint={}",
+            endpoint()
+        )
+    );
 }
 
 #[test]

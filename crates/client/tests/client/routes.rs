@@ -2,7 +2,7 @@
 
 use posthaste_client::{
     Client, ClientError, DeliveryFilter, DeliveryState, EndpointState, ListOptions, NewEndpoint, NewEvent,
-    Period, RetryPolicy, TenantFields, TenantPatch, TopicFields,
+    Period, PublishOptions, RateLimit, RetryPolicy, TenantFields, TenantPatch, TestEvent, TopicFields,
 };
 use posthaste_testkit::Reply;
 use serde::Serialize;
@@ -34,7 +34,7 @@ fn grown(answer: &Value) -> Value {
     match answer {
         Value::Object(fields) => {
             let grow = |(name, value): (&String, &Value)| match name.as_str() {
-                "metadata" | "example" | "retry" => (name.clone(), value.clone()),
+                "metadata" | "example" | "retry" | "rate_limit" => (name.clone(), value.clone()),
                 _ => (name.clone(), grown(value)),
             };
             fields.iter().map(grow).chain([("later".to_owned(), json!({"than": "this client"}))]).collect()
@@ -136,6 +136,8 @@ fn an_endpoint() -> Value {
     json!({
         "id": endpoint(), "tenant": "acme", "url": "https://example.com/hooks", "topics": ["order.*", "refund"],
         "description": "Orders", "metadata": {"team": "a"}, "timeout": "15s", "retry": {"schedule": ["5s", "5m"]},
+        "max_in_flight": 8, "rate_limit": {"limit": 100, "per": "1s"}, "ordered": true,
+        "health": {"failing_since": "2026-01-01T12:00:00Z", "failures": 7, "exhausted": 1, "warned": 50},
         "state": "disabled", "state_reason": "it was gone", "parked_until": "2026-01-03T00:00:00Z",
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
     })
@@ -150,7 +152,10 @@ fn endpoints() {
             client.create_endpoint(&tenant(), &NewEndpoint::new("https://example.com/hooks")).await
         },
         "POST /v1/tenants/acme/endpoints",
-        r#"{"url":"https://example.com/hooks","topics":["*"],"description":"","metadata":{},"state":"enabled"}"#,
+        concat!(
+            r#"{"url":"https://example.com/hooks","topics":["*"],"description":"","metadata":{},"#,
+            r#""ordered":false,"state":"enabled"}"#
+        ),
         created.clone(),
     );
     let full = NewEndpoint {
@@ -159,6 +164,9 @@ fn endpoints() {
         metadata: [("team".to_owned(), "a".to_owned())].into(),
         timeout: Some(Period::from_secs(15)),
         retry: Some(RetryPolicy::schedule(vec![Period::from_secs(5), Period::from_secs(300)]).unwrap()),
+        max_in_flight: Some(8),
+        rate_limit: Some(RateLimit::new(100, Period::from_secs(1)).unwrap()),
+        ordered: true,
         state: EndpointState::Paused,
         ..NewEndpoint::new("https://example.com/hooks")
     };
@@ -167,7 +175,8 @@ fn endpoints() {
         "POST /v1/tenants/acme/endpoints",
         concat!(
             r#"{"url":"https://example.com/hooks","topics":["order.*","refund"],"description":"Orders","#,
-            r#""metadata":{"team":"a"},"timeout":"15s","retry":{"schedule":["5s","5m"]},"state":"paused"}"#
+            r#""metadata":{"team":"a"},"timeout":"15s","retry":{"schedule":["5s","5m"]},"#,
+            r#""max_in_flight":8,"rate_limit":{"limit":100,"per":"1s"},"ordered":true,"state":"paused"}"#
         ),
         created,
     );
@@ -197,6 +206,58 @@ fn endpoints() {
         "",
         list_of(an_endpoint()),
     );
+}
+
+#[test]
+fn the_state_of_an_endpoint() {
+    check(
+        async |client| client.pause_endpoint(&tenant(), endpoint()).await,
+        &format!("POST {ENDPOINT}/pause"),
+        "",
+        an_endpoint(),
+    );
+    check(
+        async |client| client.resume_endpoint(&tenant(), endpoint()).await,
+        &format!("POST {ENDPOINT}/resume"),
+        "",
+        an_endpoint(),
+    );
+    check(
+        async |client| client.enable_endpoint(&tenant(), endpoint()).await,
+        &format!("POST {ENDPOINT}/enable"),
+        "",
+        an_endpoint(),
+    );
+    for (reason, body) in [(None, ""), (Some("they left"), r#"{"reason":"they left"}"#)] {
+        check(
+            async |client| client.disable_endpoint(&tenant(), endpoint(), reason).await,
+            &format!("POST {ENDPOINT}/disable"),
+            body,
+            an_endpoint(),
+        );
+    }
+}
+
+#[test]
+fn test_events() {
+    let full = TestEvent {
+        topic: Some(topic()),
+        data: Some(serde_json::value::to_raw_value(&json!({"order": 42})).unwrap()),
+        force: true,
+    };
+    let told = json!({"event": an_event(), "delivery": a_delivery(), "attempt": an_attempt(Value::Null, Value::Null)});
+    let waiting = json!({"event": an_event(), "delivery": a_delivery(), "attempt": null});
+    for (test, body, answer) in [
+        (full, r#"{"topic":"order.paid","data":{"order":42},"force":true}"#, told),
+        (TestEvent::default(), r#"{"force":false}"#, waiting),
+    ] {
+        check(
+            async |client| client.test_endpoint(&tenant(), endpoint(), &test).await,
+            &format!("POST {ENDPOINT}/test"),
+            body,
+            answer,
+        );
+    }
 }
 
 #[test]
@@ -244,10 +305,25 @@ fn events() {
         json!({"events": [accepted.clone(), accepted]}),
     );
 
-    let row = json!({
-        "id": "urn:ord-42:paid", "tenant": "acme", "topic": "order.paid", "accepted_at": "2026-01-01T00:00:00Z",
-        "delivery_count": 3, "content_type": "text/plain", "body": "paid"
-    });
+    let options = PublishOptions {
+        metadata: [("source".to_owned(), "billing".to_owned())].into(),
+        deliver_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        delay: Some(Period::from_secs(600)),
+        retention: Some(Period::from_secs(60)),
+        endpoint: Some(endpoint()),
+    };
+    let asking = NewEvent::new(topic(), &1).unwrap().with_options(options);
+    check(
+        async |client| client.publish(&tenant(), &asking).await,
+        "POST /v1/tenants/acme/events",
+        concat!(
+            r#"{"topic":"order.paid","data":1,"metadata":{"source":"billing"},"deliver_at":"2026-01-01T00:00:00Z","#,
+            r#""delay":"10m","retention":"1m","endpoint":"ep_00000000000077078707070707070707"}"#
+        ),
+        json!({"id": "e", "deliveries": 1, "duplicate": false}),
+    );
+
+    let row = an_event();
     check(
         async |client| client.events(&tenant(), &second_page()).await,
         &format!("GET /v1/tenants/acme/events?{SECOND_PAGE}"),
@@ -264,10 +340,19 @@ fn events() {
     );
 }
 
+fn an_event() -> Value {
+    json!({
+        "id": "urn:ord-42:paid", "tenant": "acme", "topic": "order.paid", "accepted_at": "2026-01-01T00:00:00Z",
+        "delivery_count": 0, "reason": "unmatched", "metadata": {"source": "billing"},
+        "deliver_at": "2026-01-01T00:00:01Z", "retention": "1m", "test": true, "content_type": "text/plain",
+        "body": "paid"
+    })
+}
+
 fn a_delivery() -> Value {
     json!({
         "id": delivery(), "tenant": "acme", "event": "urn:ord-42:paid", "topic": "order.paid", "endpoint": endpoint(),
-        "state": "in_flight", "attempts": 2, "failures": 1, "due_at": "2026-01-01T00:00:00.25Z", "last_status": 503,
+        "state": "in_flight", "reason": "operator", "attempts": 2, "failures": 1, "due_at": "2026-01-01T00:00:00.25Z", "last_status": 503,
         "last_error": "timeout", "created_at": "2026-01-01T00:00:00Z", "completed_at": null
     })
 }
@@ -299,13 +384,6 @@ fn deliveries() {
         list_of(a_delivery()),
     );
     check(async |client| client.delivery(&tenant(), id).await, &format!("GET {path}/{id}"), "", a_delivery());
-    let attempt = |response: Value, error: Value| {
-        json!({
-            "id": "att_00000000000077078707070707070707", "number": 1, "started_at": "2026-01-01T00:00:00Z",
-            "timings": {"queued_ms": 0.25, "first_byte_ms": null, "total_ms": 12.5}, "response": response,
-            "error": error
-        })
-    };
     let text = json!({"status": 200, "headers": [["a", "1"], ["a", "2"]], "body": "ok", "truncated": false});
     let binary = json!({"status": 500, "headers": [], "body_base64": "/w==", "truncated": true});
     let error = json!({"class": "dns", "detail": "the name could not be resolved"});
@@ -314,8 +392,41 @@ fn deliveries() {
         &format!("GET {path}/{id}/attempts"),
         "",
         json!({"data": [
-            attempt(text, Value::Null), attempt(binary, Value::Null), attempt(Value::Null, error)
+            an_attempt(text, Value::Null), an_attempt(binary, Value::Null), an_attempt(Value::Null, error)
         ]}),
+    );
+}
+
+fn an_attempt(response: Value, error: Value) -> Value {
+    json!({
+        "id": "att_00000000000077078707070707070707", "number": 1, "manual": true,
+        "started_at": "2026-01-01T00:00:00Z",
+        "timings": {"queued_ms": 0.25, "first_byte_ms": null, "total_ms": 12.5}, "response": response, "error": error
+    })
+}
+
+#[test]
+fn repairs() {
+    let path = format!("/v1/tenants/acme/deliveries/{}", delivery());
+    for (force, body) in [(false, r#"{"force":false}"#), (true, r#"{"force":true}"#)] {
+        check(
+            async |client| client.retry_delivery(&tenant(), delivery(), force).await,
+            &format!("POST {path}/retry"),
+            body,
+            a_delivery(),
+        );
+    }
+    check(
+        async |client| client.cancel_delivery(&tenant(), delivery()).await,
+        &format!("POST {path}/cancel"),
+        "",
+        a_delivery(),
+    );
+    check(
+        async |client| client.send_event(&tenant(), &event(), endpoint()).await.map(|sent| sent.delivery),
+        "POST /v1/tenants/acme/events/urn:ord-42:paid/send",
+        r#"{"endpoint":"ep_00000000000077078707070707070707"}"#,
+        a_delivery(),
     );
 }
 

@@ -41,6 +41,7 @@ pub(crate) struct Settings {
     /// How long an exchange with an endpoint may take, where the endpoint does not say.
     pub(crate) timeout: Period,
     pub(crate) limits: Limits,
+    pub(crate) auto_disable: AutoDisable,
     pub(crate) redis: RedisSettings,
     pub(crate) egress: EgressSettings,
     pub(crate) retention: RetentionSettings,
@@ -61,6 +62,20 @@ pub(crate) struct Limits {
     pub(crate) request: usize,
     /// Deliveries under way at once.
     pub(crate) in_flight: usize,
+    /// Requests under way at once to an endpoint that does not say.
+    pub(crate) per_endpoint: u32,
+    /// Requests under way at once to one host.
+    pub(crate) per_host: u32,
+}
+
+/// When an endpoint that does nothing but fail is disabled: when both are reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AutoDisable {
+    /// How long it has failed without one success.
+    pub(crate) after: Period,
+    /// How many of its deliveries were exhausted meanwhile. Ten times as many failed attempts do as well.
+    pub(crate) exhausted: u32,
 }
 
 /// How a store in Redis is kept.
@@ -128,6 +143,12 @@ pub(crate) enum LogFormat {
 
 /// The bounds of `limits.in_flight`: beyond, a process is short of ports and files before it is short of anything else.
 const IN_FLIGHT: RangeInclusive<usize> = 1..=50_000;
+/// The bounds of `limits.per_endpoint`, as of the endpoints' own `max_in_flight`.
+const PER_ENDPOINT: RangeInclusive<u32> = 1..=1_000;
+/// The bounds of `limits.per_host`.
+const PER_HOST: RangeInclusive<u32> = 1..=50_000;
+/// The bounds of `auto_disable.after`.
+const DISABLE_AFTER: RangeInclusive<Period> = Period::from_secs(3600)..=Period::from_secs(365 * 24 * 3600);
 /// The bounds of `redis.partitions`.
 const PARTITIONS: RangeInclusive<u16> = 1..=1_024;
 /// The longest `redis.prefix`, in bytes: it is part of every key.
@@ -138,7 +159,7 @@ const TIMEOUT: RangeInclusive<Period> = Period::from_secs(1)..=Period::from_secs
 impl Settings {
     /// Checks what the types cannot say.
     fn validate(&self) -> anyhow::Result<()> {
-        let Limits { payload, request, in_flight } = self.limits;
+        let Limits { payload, request, in_flight, per_endpoint, per_host } = self.limits;
         ensure!(TIMEOUT.contains(&self.timeout), "timeout: must lie between 1s and 30s");
         ensure!(payload > 0, "limits.payload: must be above 0");
         ensure!(request >= payload, "limits.request: must not be below limits.payload");
@@ -147,6 +168,15 @@ impl Settings {
             "limits.in_flight: must lie between 1 and {}",
             IN_FLIGHT.end()
         );
+        ensure!(
+            PER_ENDPOINT.contains(&per_endpoint),
+            "limits.per_endpoint: must lie between 1 and {}",
+            PER_ENDPOINT.end()
+        );
+        ensure!(PER_HOST.contains(&per_host), "limits.per_host: must lie between 1 and {}", PER_HOST.end());
+        let AutoDisable { after, exhausted } = &self.auto_disable;
+        ensure!(DISABLE_AFTER.contains(after), "auto_disable.after: must lie between 1h and 365d");
+        ensure!(*exhausted > 0, "auto_disable.exhausted: must be above 0");
         let RedisSettings { prefix, partitions, history_memory, replicas: _ } = &self.redis;
         self.store_url().check()?;
         // Braces would move keys to other slots of a cluster.
@@ -187,6 +217,7 @@ impl Default for Settings {
             encryption_key: None,
             timeout: Period::from_secs(15),
             limits: Limits::default(),
+            auto_disable: AutoDisable::default(),
             redis: RedisSettings::default(),
             egress: EgressSettings::default(),
             retention: RetentionSettings::default(),
@@ -199,7 +230,19 @@ impl Default for Settings {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { payload: 256 * 1024, request: 8 * 1024 * 1024, in_flight: 2_048 }
+        Self {
+            payload: 256 * 1024,
+            request: 8 * 1024 * 1024,
+            in_flight: 2_048,
+            per_endpoint: 32,
+            per_host: 128,
+        }
+    }
+}
+
+impl Default for AutoDisable {
+    fn default() -> Self {
+        Self { after: Period::from_secs(5 * 24 * 3600), exhausted: 10 }
     }
 }
 

@@ -28,7 +28,7 @@ enum Shape {
 }
 
 /// Every setting that a flag or variable can give.
-const SETTINGS: [(&str, Shape); 30] = [
+const SETTINGS: [(&str, Shape); 34] = [
     ("roles", Shape::List),
     ("listen", Shape::Text),
     ("data_dir", Shape::Text),
@@ -40,6 +40,10 @@ const SETTINGS: [(&str, Shape); 30] = [
     ("limits.payload", Shape::Number),
     ("limits.request", Shape::Number),
     ("limits.in_flight", Shape::Number),
+    ("limits.per_endpoint", Shape::Number),
+    ("limits.per_host", Shape::Number),
+    ("auto_disable.after", Shape::Text),
+    ("auto_disable.exhausted", Shape::Number),
     ("redis.prefix", Shape::Text),
     ("redis.partitions", Shape::Number),
     ("redis.replicas", Shape::Number),
@@ -202,6 +206,19 @@ mod tests {
     }
 
     #[test]
+    fn what_endpoints_may_do_can_be_set() {
+        let usual = read(&[], &[]).unwrap();
+        assert_eq!((usual.limits.per_endpoint, usual.limits.per_host), (32, 128));
+        assert_eq!(usual.auto_disable.after, "5d".parse().unwrap());
+        assert_eq!(usual.auto_disable.exhausted, 10);
+        let variables = [("POSTHASTE_AUTO_DISABLE_AFTER", "1h"), ("POSTHASTE_AUTO_DISABLE_EXHAUSTED", "1")];
+        let other = read(&variables, &["limits.per_endpoint=1000", "limits.per_host=50000"]).unwrap();
+        assert_eq!((other.limits.per_endpoint, other.limits.per_host), (1_000, 50_000));
+        assert_eq!(other.auto_disable.after, "60m".parse().unwrap());
+        assert_eq!(other.auto_disable.exhausted, 1);
+    }
+
+    #[test]
     fn either_form_of_a_retry_policy_can_be_set() {
         let list = read(&[("POSTHASTE_RETRY_SCHEDULE", "1s,2s")], &[]).unwrap();
         assert!(
@@ -211,6 +228,9 @@ mod tests {
             read(&[], &["retry.initial_interval=1s", "retry.max_interval=1m", "retry.max_attempts=4"])
                 .unwrap();
         assert!(matches!(growing.retry, Some(posthaste_model::RetryPolicy::Exponential(_))));
+        let too_long = ["retry.initial_interval=1d", "retry.max_interval=1d", "retry.max_attempts=32"];
+        refused(&[], &too_long, "max_attempts: must not make delays of more than 720h");
+        refused(&[("POSTHASTE_RETRY_MAX_ELAPSED_TIME", "31d")], &too_long, "max_elapsed_time: must not be");
     }
 
     #[test]
@@ -239,6 +259,14 @@ mod tests {
         refused(&[], &["timeout=31s"], "timeout");
         refused(&[], &["limits.in_flight=0"], "limits.in_flight");
         refused(&[], &["limits.request=1000"], "limits.request");
+        refused(&[], &["limits.per_endpoint=0"], "limits.per_endpoint: must lie between 1 and 1000");
+        refused(&[], &["limits.per_endpoint=1001"], "limits.per_endpoint: must lie between 1 and 1000");
+        refused(&[], &["limits.per_host=0"], "limits.per_host: must lie between 1 and 50000");
+        refused(&[], &["limits.per_host=50001"], "limits.per_host: must lie between 1 and 50000");
+        refused(&[], &["auto_disable.after=59m"], "auto_disable.after: must lie between 1h and 365d");
+        refused(&[], &["auto_disable.after=366d"], "auto_disable.after: must lie between 1h and 365d");
+        refused(&[], &["auto_disable.exhausted=0"], "auto_disable.exhausted: must be above 0");
+        refused(&[], &["auto_disable.exhausted=-1"], "auto_disable.exhausted");
         refused(&[], &["timeout"], "NAME=VALUE");
         refused(&[], &["redis.partitions=0"], "redis.partitions");
         refused(&[], &["redis.partitions=1025"], "redis.partitions");
