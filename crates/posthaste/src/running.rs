@@ -14,6 +14,7 @@ use posthaste_api::{ApiSettings, Entropy, KeyDigest, Readiness, Server, Service}
 use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts};
 use posthaste_egress::{EgressPolicy, Guard, HttpTransport, PortPolicy, TransportSettings};
 use posthaste_model::{Tenant, TenantId};
+use posthaste_policy::AutoDisable;
 use posthaste_signing::{EncryptionKey, Sealer};
 use posthaste_store::{Durability, KeyId, Retain, Store, StoreError};
 use rand::{
@@ -63,7 +64,7 @@ impl Running {
         let encryption_key = bind_key(&*store, keys::encryption_key(settings, &mut rng)?).await?;
         let admin_key = if serves { Some(keys::admin_key(settings, &mut rng)?) } else { None };
         let sealer = Arc::new(Sealer::new(encryption_key));
-        first_tenant(&*store, clock.now()).await?;
+        first_tenants(&*store, clock.now()).await?;
 
         let guard = Guard::new(EgressPolicy {
             allow: settings.egress.allow.clone(),
@@ -178,18 +179,19 @@ async fn bind_key(store: &dyn Store, candidate: Candidate) -> anyhow::Result<Enc
     }
 }
 
-/// Makes the tenant that exists from the start.
-async fn first_tenant(store: &dyn Store, now: posthaste_model::Timestamp) -> anyhow::Result<()> {
-    let id = TenantId::default_tenant();
-    match store.tenant(&id).await {
-        Ok(_) => Ok(()),
-        Err(StoreError::NotFound(_)) => {
-            let tenant = Tenant { id, name: "Default".into(), created_at: now, updated_at: now };
-            store.put_tenant(tenant).await?;
-            Ok(())
+/// Makes the tenants that exist from the start.
+async fn first_tenants(store: &dyn Store, now: posthaste_model::Timestamp) -> anyhow::Result<()> {
+    for (id, name) in [(TenantId::default_tenant(), "Default"), (TenantId::posthaste(), "Posthaste")] {
+        match store.tenant(&id).await {
+            Ok(_) => {}
+            Err(StoreError::NotFound(_)) => {
+                let tenant = Tenant { id, name: name.into(), created_at: now, updated_at: now };
+                store.put_tenant(tenant).await?;
+            }
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => Err(error.into()),
     }
+    Ok(())
 }
 
 fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> ApiSettings {
@@ -198,6 +200,8 @@ fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> Ap
         payload_limit: settings.limits.payload,
         request_limit: settings.limits.request,
         open_topics: settings.topics.open,
+        timeout: settings.timeout.0,
+        retention_failed: settings.retention.failed.0,
         workers: available_parallelism().map_or(1, usize::from),
         reader,
     }
@@ -219,9 +223,14 @@ fn dispatch_settings(settings: &Settings, owner: String) -> DispatchSettings {
     DispatchSettings {
         owner,
         max_in_flight: settings.limits.in_flight,
-        per_endpoint: 32,
+        per_endpoint: settings.limits.per_endpoint,
+        per_host: settings.limits.per_host,
         timeout: settings.timeout.0,
         retry: settings.retry.clone().unwrap_or_default(),
+        auto_disable: AutoDisable {
+            after: settings.auto_disable.after.0,
+            exhausted: settings.auto_disable.exhausted,
+        },
         ownership: std::time::Duration::from_secs(3),
         retain: Retain { delivered: settings.retention.delivered.0, failed: settings.retention.failed.0 },
     }

@@ -1,6 +1,7 @@
 //! The real binary over HTTP, with real receivers: what users see.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests are tests")]
+#![allow(clippy::print_stdout, reason = "whoever repeats a run wants its seed, and what it showed")]
 
 mod bad_input;
 mod crash;
@@ -8,6 +9,7 @@ mod delivery;
 mod demo;
 mod doctor;
 mod endpoints;
+mod engine;
 mod health;
 mod http;
 mod methods;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use posthaste_client::NewEvent;
+use posthaste_client::{NewEndpoint, NewEvent};
+use posthaste_model::{Period, TopicPattern};
 use posthaste_testkit::{Receiver, Reply};
 use serde_json::json;
 
@@ -16,7 +17,13 @@ async fn one_in_flight(service: &Service, answers_after: Duration) -> Receiver {
     let receiver =
         Receiver::start(move |_| Reply::After(answers_after, Box::new(Reply::status(200)))).await.unwrap();
     let topic = topic(&client, "order.paid").await;
-    endpoint(&client, &tenant(), receiver.url("/"), &[100]).await;
+    let endpoint = NewEndpoint {
+        topics: vec![TopicPattern::All],
+        // The longest that there is.
+        timeout: Some(Period::from_secs(30)),
+        ..NewEndpoint::new(receiver.url("/"))
+    };
+    client.create_endpoint(&tenant(), &endpoint).await.unwrap();
     let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
     client.publish(&tenant(), &event).await.unwrap();
     receiver.wait_for(1, Duration::from_secs(20)).await;
@@ -42,6 +49,37 @@ async fn sigterm_finishes_what_is_in_flight() {
     let delivery = delivered(&service.client(), "e1").await;
     assert_eq!(delivery.attempts, 1, "it was recorded before the service ended");
     assert_eq!(receiver.requests().len(), 1, "and not made again");
+}
+
+/// However long it takes: no exchange takes longer than 30 s, and 5 s are for writing down what came of it. What is
+/// accepted meanwhile, or waits, is left to the next process.
+#[tokio::test]
+async fn sigterm_waits_for_the_slowest_request_and_nothing_is_lost() {
+    let folder = folder();
+    let service = Service::start(folder.path());
+    let receiver = one_in_flight(&service, Duration::from_secs(25)).await;
+    let client = service.client();
+    let waiting = NewEndpoint {
+        topics: vec![TopicPattern::All],
+        state: posthaste_model::EndpointState::Paused,
+        ..NewEndpoint::new(receiver.url("/waiting"))
+    };
+    let waiting = client.create_endpoint(&tenant(), &waiting).await.unwrap().endpoint.id;
+    let event = NewEvent::new("order.paid".parse().unwrap(), &json!({})).unwrap();
+    client.publish(&tenant(), &event.with_id("e2".parse().unwrap())).await.unwrap();
+    let begun = std::time::Instant::now();
+    stop(service).await;
+    let took = begun.elapsed();
+    assert!(took <= Duration::from_secs(35), "it took {took:?}");
+
+    let service = Service::start(folder.path());
+    let client = service.client();
+    assert_eq!(delivered(&client, "e1").await.attempts, 1);
+    client.resume_endpoint(&tenant(), waiting).await.unwrap();
+    receiver.wait_for(3, Duration::from_secs(20)).await;
+    let mut paths: Vec<String> = receiver.requests().iter().map(|request| request.path.clone()).collect();
+    paths.sort();
+    assert_eq!(paths, ["/", "/", "/waiting"], "each was sent once");
 }
 
 /// Whoever asks twice does not want to wait. What was in flight is tried again.

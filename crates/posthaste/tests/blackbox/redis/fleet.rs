@@ -59,6 +59,15 @@ impl Fleet {
         self.dispatchers.remove(n).kill();
         self.dispatchers.push(start(self.folder.path(), &self.redis, "dispatch"));
     }
+
+    /// Asks a dispatcher to stop, waits until it has, and starts another one in its place.
+    pub(crate) async fn restart_dispatcher(&mut self, n: usize) {
+        let leaving = self.dispatchers.remove(n);
+        leaving.terminate();
+        let status = tokio::task::spawn_blocking(move || leaving.wait()).await.expect("it ends");
+        assert!(status.success(), "{status}");
+        self.dispatchers.push(start(self.folder.path(), &self.redis, "dispatch"));
+    }
 }
 
 fn start(folder: &Path, redis: &RedisServer, role: &str) -> Service {

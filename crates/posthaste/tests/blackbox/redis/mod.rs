@@ -2,3 +2,4 @@
 
 mod fleet;
 mod killed;
+mod rolling;
