@@ -281,7 +281,9 @@ fn beyond_limits(world: &World, seen: &Seen, matched: &Matched<'_>) -> Vec<Strin
         }
         if let Some(rate) = endpoint.rate_limit {
             let per = rate.per().0;
-            for window in requests.windows(rate.limit() as usize + 1) {
+            // Of what somebody asked for, a fault of ours is on record, too, though no request was made.
+            let made: Vec<_> = requests.iter().copied().filter(|(sent, _)| was_made(sent)).collect();
+            for window in made.windows(rate.limit() as usize + 1) {
                 let (first, (last, manual)) = (window[0].0, window[window.len() - 1]);
                 // It counts as begun between its lease and its request.
                 let took = last.began - leased_for(seen, first);
