@@ -234,17 +234,18 @@ impl Gates {
             host.waiting.push_back(endpoint);
         }
         let turn = known.turn();
-        let bounds = match room.at_most.min(at_host) as usize {
-            0 => Bounds::no_room(now),
-            _ if known.closed => Bounds::no_room(now),
-            at_most => Bounds::new(room.from, at_most, turn, now),
+        let at_most = room.at_most.min(at_host) as usize;
+        let bounds = if at_most == 0 || known.closed {
+            Bounds::no_room(now)
+        } else if !crowded && known.is_forgettable(now) {
+            // Of an endpoint that has been quiet for long, the store need not know anything either.
+            Bounds::default()
+        } else {
+            Bounds::new(room.from, at_most, turn, now)
         };
         // Where it is only the endpoint's own requests that take the room up, more of it comes soon.
         let left = known.limits.max_in_flight.saturating_sub(known.gate.in_flight());
         let worthwhile = if crowded || room.at_most < left { 1 } else { turn.div_ceil(4) };
-        // Of an endpoint that has been quiet for long, the store need not know anything either.
-        let free = !crowded && !known.closed && known.is_forgettable(now);
-        let bounds = if free { Bounds::default() } else { bounds };
         if !bounds.are_news_after(known.told, turn, worthwhile, now) {
             return Word(None);
         }

@@ -83,12 +83,13 @@ impl State {
     }
 
     /// Calls those who have waited longest for room at a host.
-    pub(super) fn call_to(&mut self, host: &Arc<str>, per_host: u32) -> Vec<EndpointId> {
-        let Some(host) = self.hosts.get_mut(host) else { return Vec::new() };
+    pub(super) fn call_to(&mut self, name: &Arc<str>, per_host: u32) -> Vec<EndpointId> {
+        let Some(host) = self.hosts.get_mut(name) else { return Vec::new() };
         let mut called = Vec::new();
         for (endpoint, room) in host.call(per_host) {
             // One that was forgotten, or goes elsewhere by now, wants nothing here.
-            if let Some(known) = self.endpoints.get_mut(&endpoint).filter(|known| known.waits) {
+            let known = self.endpoints.get_mut(&endpoint);
+            if let Some(known) = known.filter(|known| known.waits && known.host == *name) {
                 (known.waits, known.promised) = (false, room);
                 host.promised += room;
                 called.push(endpoint);
@@ -241,6 +242,35 @@ mod tests {
         assert_eq!((called.len(), called.first().map_or(0, |(_, each)| *each)), expect);
         assert!(called.is_empty() || called.first().map(|(id, _)| *id) == first);
         assert_eq!(host.waiting.len(), usize::from(waiting) - called.len());
+    }
+
+    #[test]
+    fn who_waits_elsewhere_by_now_is_promised_nothing() {
+        let tenant = posthaste_model::TenantId::default_tenant();
+        let (here, there): (Arc<str>, Arc<str>) = ("here".into(), "there".into());
+        let id = EndpointId::mint(Timestamp::UNIX_EPOCH, [1; 10]);
+        let known = Known {
+            gate: Gate::new(),
+            limits: Limits { max_in_flight: 32, rate: None },
+            partition: Partition(0),
+            tenant,
+            version: 2,
+            host: Arc::clone(&there),
+            closed: false,
+            told: Bounds::default(),
+            waits: true,
+            promised: 0,
+        };
+        let waiting = || Host { in_flight: 0, promised: 0, waiting: [id].into() };
+        let mut state = State {
+            endpoints: [(id, known)].into(),
+            hosts: [(Arc::clone(&here), waiting()), (Arc::clone(&there), waiting())].into(),
+            ..State::default()
+        };
+        assert_eq!(state.call_to(&here, 16), []);
+        assert_eq!(state.hosts[&here].promised, 0);
+        assert_eq!(state.call_to(&there, 16), [id]);
+        assert_eq!(state.hosts[&there].promised, 16);
     }
 
     #[test]
