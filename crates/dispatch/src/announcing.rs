@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use posthaste_model::{
-    DeliveryId, Endpoint, Event, EventId, EventOptions, Payload, TenantId, Timestamp, TopicName,
+    DeliveryId, Endpoint, Event, EventId, EventOptions, Payload, TenantId, Timestamp, TopicName, told,
 };
 use posthaste_policy::wants;
 use posthaste_store::{NewEvent, Notice, Result, StoreError, Told};
@@ -51,29 +51,29 @@ async fn tell(shared: &Shared, Hold { partition, .. }: Hold) -> Result<()> {
 ///
 /// None: that a delivery of this very kind is exhausted is not told, or it would be told for ever.
 async fn announcement(shared: &Shared, notice: &Notice) -> Result<Option<Event>> {
-    let Notice { tenant, endpoint: id, at, told, .. } = notice;
+    let Notice { tenant, endpoint: id, at, told: what, .. } = notice;
     let endpoint = found(shared.store.endpoint(tenant, *id).await)?;
     let of = subject(notice, endpoint.as_ref());
-    let (topic, event_id, data) = match told {
+    let (topic, event_id, data) = match what {
         Told::Failing { since, percent } => {
             let disabled_at = since.checked_add(shared.settings.auto_disable.after).ok();
             let facts = json!({ "failing_since": since, "percent": percent, "disabled_at": disabled_at });
             let event_id = format!("failing-{id}-{}-{percent}", since.as_millisecond());
-            ("endpoint.failing", event_id, with(of, facts))
+            (told::ENDPOINT_FAILING, event_id, with(of, facts))
         }
         Told::Disabled { reason } => {
             let event_id = format!("disabled-{id}-{}", at.as_millisecond());
-            ("endpoint.disabled", event_id, with(of, json!({ "reason": reason })))
+            (told::ENDPOINT_DISABLED, event_id, with(of, json!({ "reason": reason })))
         }
         Told::Recovered { failing_since } => {
             let event_id = format!("recovered-{id}-{}", failing_since.as_millisecond());
-            ("endpoint.recovered", event_id, with(of, json!({ "failing_since": failing_since })))
+            (told::ENDPOINT_RECOVERED, event_id, with(of, json!({ "failing_since": failing_since })))
         }
         Told::Exhausted { .. } if *tenant == TenantId::posthaste() => return Ok(None),
         Told::Exhausted { delivery } => {
             let Some(facts) = exhausted(shared, tenant, *delivery).await? else { return Ok(None) };
             let event_id = format!("exhausted-{delivery}-{}", at.as_millisecond());
-            ("delivery.exhausted", event_id, with(of, facts))
+            (told::DELIVERY_EXHAUSTED, event_id, with(of, facts))
         }
     };
     event(topic, &event_id, &data, shared.clock.now()).map(Some)

@@ -19,6 +19,7 @@ mod rate;
 mod retry;
 mod sealed;
 mod tenant;
+pub mod told;
 mod topic;
 
 pub use attempt::{Attempt, ErrorClass, Outcome, Reply, Timings};
