@@ -66,7 +66,6 @@ fn deciding(c: &mut Criterion) {
             now: NOW,
             policy,
             failures: 3,
-            first_due: NOW,
             health: &health,
             failing: true,
             auto_disable: &auto_disable,

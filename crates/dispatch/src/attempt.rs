@@ -124,7 +124,6 @@ fn judge(
         now,
         policy: lease.endpoint.retry.as_ref().unwrap_or(&shared.settings.retry),
         failures: lease.failures,
-        first_due: lease.event.due_at(),
         health: &health,
         failing,
         auto_disable: &shared.settings.auto_disable,

@@ -27,7 +27,8 @@ pub struct ExponentialRetry {
     pub randomization_factor: f64,
     /// No delay grows beyond this.
     pub max_interval: Period,
-    /// No retry is made later than this after the first attempt became due; none: no such bound.
+    /// How long the delays may be in all, before jitter; none: no such bound. Time for which a delivery is held, waits for
+    /// room or for what its receiver asked for does not count.
     pub max_elapsed_time: Option<Period>,
     /// Attempts in all, the first one included, at least 1.
     pub max_attempts: u32,
@@ -44,7 +45,7 @@ pub struct InvalidRetry {
 }
 
 impl RetryPolicy {
-    /// The longest that a policy may run: the sum of its delays before jitter, or `max_elapsed_time` where there is one.
+    /// How long a policy's delays may be in all, before jitter: their sum, or `max_elapsed_time` where there is one.
     pub const MAX_LENGTH: Period = Period::from_secs(30 * 24 * 3600);
     /// The most attempts that a policy may allow.
     pub const MAX_ATTEMPTS: u32 = 100;

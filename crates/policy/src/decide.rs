@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use posthaste_model::{Decision, EndpointEffects, Health, HealthEffect, Next, Outcome, RetryPolicy};
 
 use crate::{
-    AutoDisable, Jitter, Verdict, classify, delay, health::worse, jitter::USUAL_RATIO, latest,
-    schedule::after, throttle::pause,
+    AutoDisable, Jitter, Verdict, classify, delay, health::worse, jitter::USUAL_RATIO, schedule::after,
+    throttle::pause,
 };
 
 /// How soon a delivery is taken up again after a fault of our own.
@@ -23,8 +23,6 @@ pub struct Situation<'a> {
     pub policy: &'a RetryPolicy,
     /// How many failures of the delivery were charged before this attempt.
     pub failures: u32,
-    /// When the first attempt of the delivery became due: as a rule when the delivery was created.
-    pub first_due: Timestamp,
     /// What is noted of the endpoint's health, as of the lease.
     pub health: &'a Health,
     /// Whether attempts of the endpoint have failed since its last success, as far as the owner knows: what
@@ -57,7 +55,7 @@ pub struct Situation<'a> {
 /// disabled as well ([`AutoDisable`]); a warning is given when 50, 70 and 90 % of that time have passed. What
 /// becomes of the delivery does not depend on it: that its endpoint is disabled is the store's to see to.
 ///
-/// A retry is never due before `now`, nor after the policy's `max_elapsed_time`: it is exhausted instead.
+/// A retry is never due before `now`.
 pub fn decide(situation: &Situation<'_>, outcome: &Outcome, jitter: &mut Jitter) -> Decision {
     let &Situation { now, health, failing, pauses, manual, .. } = situation;
     match classify(outcome) {
@@ -98,15 +96,13 @@ fn without_retry(situation: &Situation<'_>) -> Option<Next> {
 
 /// Finds the time of the next attempt after one more failure, if the policy allows one.
 fn retry(situation: &Situation<'_>, not_before: Timestamp, jitter: &mut Jitter) -> Next {
-    let &Situation { now, policy, failures, first_due, .. } = situation;
-    let Some(delay) = delay(policy, failures.saturating_add(1)) else {
-        return Next::Exhausted;
-    };
-    let at = after(now, jitter.spread(delay.base, delay.ratio)).max(not_before);
-    if latest(policy, first_due).is_some_and(|latest| at > latest) {
-        Next::Exhausted
-    } else {
-        Next::Retry { at }
+    let &Situation { now, policy, failures, .. } = situation;
+    match delay(policy, failures.saturating_add(1)) {
+        Some(delay) => {
+            let at = after(now, jitter.spread(delay.base, delay.ratio)).max(not_before);
+            Next::Retry { at }
+        }
+        None => Next::Exhausted,
     }
 }
 
@@ -145,7 +141,6 @@ mod tests {
             now: NOW,
             policy,
             failures,
-            first_due: NOW,
             health: &WELL,
             failing: false,
             auto_disable: &PATIENT,
@@ -267,15 +262,15 @@ mod tests {
             multiplier: 2.0,
             randomization_factor: 0.0,
             max_interval: Period::from_secs(3_600),
-            max_elapsed_time: Some(Period::from_secs(60)),
+            max_elapsed_time: Some(Period::from_secs(70)),
             max_attempts: 100,
         });
         let after_failures = |failures, outcome| decided(&policy, failures, &outcome).next;
         let in_secs = |secs| Next::Retry { at: after(NOW, Duration::from_secs(secs)) };
         assert_eq!(after_failures(2, replied(500, &[])), in_secs(40));
         assert_eq!(after_failures(3, replied(500, &[])), Next::Exhausted);
-        assert_eq!(after_failures(0, replied(503, &[("Retry-After", "60")])), in_secs(60));
-        assert_eq!(after_failures(0, replied(503, &[("Retry-After", "61")])), Next::Exhausted);
+        // The delays count, not for how long the receiver wanted to be left alone.
+        assert_eq!(after_failures(2, replied(503, &[("Retry-After", "3600")])), in_secs(3_600));
     }
 
     #[test]
@@ -471,7 +466,6 @@ mod tests {
             seed: u64,
         ) {
             let mut jitter = Jitter::seeded(seed);
-            let latest = latest(&policy, NOW);
             let mut now = NOW;
             let (mut attempts, mut pauses) = (0, 0);
             for outcome in outcomes.iter().cycle() {
@@ -489,7 +483,6 @@ mod tests {
                 match next {
                     Next::Retry { at } => {
                         prop_assert!(at >= now, "due at {at}, before {now}");
-                        prop_assert!(latest.is_none_or(|latest| at <= latest));
                         now = at;
                     }
                     Next::Exhausted => break,
@@ -497,7 +490,7 @@ mod tests {
                 }
                 prop_assert!(attempts < max_attempts(&policy), "one attempt too many");
             }
-            prop_assert!(latest.is_some() || attempts == max_attempts(&policy));
+            prop_assert_eq!(attempts, max_attempts(&policy));
         }
 
         /// The default schedule: ten attempts, each within a tenth of its documented delay.

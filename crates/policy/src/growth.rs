@@ -1,26 +1,35 @@
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use backoff::{ExponentialBackoffBuilder, backoff::Backoff as _};
-use posthaste_model::RetryPolicy;
 
-/// An interval that grows by a factor with each step, up to a bound.
+/// Intervals that grow by a factor, up to a bound, without end.
 ///
 /// The only place that knows the `backoff` crate.
-pub(crate) fn grow(initial: Duration, multiplier: f64, max: Duration, steps: u32) -> Duration {
+pub(crate) fn growing(initial: Duration, multiplier: f64, max: Duration) -> impl Iterator<Item = Duration> {
     let mut backoff = ExponentialBackoffBuilder::new()
         .with_initial_interval(initial)
         .with_multiplier(multiplier)
         .with_randomization_factor(0.0)
         .with_max_interval(max)
-        // With a bound on the elapsed time the crate would ask the clock; ours is an argument of `decide`.
+        // With a bound on the elapsed time the crate would ask the clock; ours are arguments.
         .with_max_elapsed_time(None)
         .build();
-    // No valid policy has more attempts, so a larger number must not cost a longer loop.
-    for _ in 0..steps.min(RetryPolicy::MAX_ATTEMPTS) {
+    iter::from_fn(move || {
+        // Not what `next_backoff` returns: that is off by up to a nanosecond, at random.
+        let interval = backoff.current_interval;
         backoff.next_backoff();
-    }
-    // Not what `next_backoff` returned: that is off by up to a nanosecond, at random.
-    backoff.current_interval
+        Some(interval)
+    })
+}
+
+/// After how many steps an interval that grows has grown as far as it can: whatever doubles has by then.
+const MOST_STEPS: u32 = 100;
+
+/// The interval after so many steps.
+pub(crate) fn grow(initial: Duration, multiplier: f64, max: Duration, steps: u32) -> Duration {
+    // Long before that it does not grow any more, so a larger number must not cost a longer loop.
+    let steps = steps.min(MOST_STEPS) as usize;
+    growing(initial, multiplier, max).nth(steps).unwrap_or(max)
 }
 
 #[cfg(test)]

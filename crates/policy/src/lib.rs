@@ -1,6 +1,6 @@
 //! The decisions of Posthaste, without side effects.
 //!
-//! Which endpoints want an event ([`wants`]), when a failed delivery is tried again ([`delay`], [`latest`],
+//! Which endpoints want an event ([`wants`]), when a failed delivery is tried again ([`delay`],
 //! [`max_attempts`]), what an answer means ([`classify`], [`retry_after`]), when an endpoint that only fails
 //! is given up ([`AutoDisable`]) and, out of all that, what happens after an attempt ([`decide`]).
 //!
@@ -40,6 +40,6 @@ pub use jitter::Jitter;
 pub use rate::Window;
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use room::Room;
-pub use schedule::{Delay, delay, latest, max_attempts};
+pub use schedule::{Delay, delay, max_attempts};
 pub use share::tenant_room;
 pub use topics::wants;

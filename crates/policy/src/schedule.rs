@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use posthaste_model::RetryPolicy;
 
-use crate::{growth::grow, jitter::USUAL_RATIO};
+use crate::{growth::growing, jitter::USUAL_RATIO};
 
 /// How long to wait before an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,36 +20,34 @@ pub struct Delay {
 ///
 /// The first attempt, after no failure, is immediate. Only failures that are charged count.
 pub fn delay(policy: &RetryPolicy, failures: u32) -> Option<Delay> {
-    if failures >= max_attempts(policy) {
-        return None;
-    }
-    let Some(retry) = failures.checked_sub(1) else {
-        return Some(Delay { base: Duration::ZERO, ratio: 0.0 });
-    };
-    match policy {
-        RetryPolicy::Schedule(delays) => {
-            delays.get(retry as usize).map(|base| Delay { base: base.0, ratio: USUAL_RATIO })
-        }
-        RetryPolicy::Exponential(form) => Some(Delay {
-            base: grow(form.initial_interval.0, form.multiplier, form.max_interval.0, retry),
-            ratio: form.randomization_factor,
-        }),
-    }
-}
-
-/// The latest time at which a retry may become due, given when the first attempt did; none: there is no such bound.
-pub fn latest(policy: &RetryPolicy, first_due: Timestamp) -> Option<Timestamp> {
-    match policy {
-        RetryPolicy::Schedule(_) => None,
-        RetryPolicy::Exponential(form) => form.max_elapsed_time.map(|bound| after(first_due, bound.0)),
+    match failures.checked_sub(1) {
+        None => Some(Delay { base: Duration::ZERO, ratio: 0.0 }),
+        Some(retry) => delays(policy).nth(retry as usize),
     }
 }
 
 /// How many attempts a policy allows in all, the first one included.
 pub fn max_attempts(policy: &RetryPolicy) -> u32 {
+    u32::try_from(delays(policy).count()).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// The delay before each retry that the policy allows.
+fn delays(policy: &RetryPolicy) -> Box<dyn Iterator<Item = Delay> + '_> {
     match policy {
-        RetryPolicy::Schedule(delays) => u32::try_from(delays.len()).unwrap_or(u32::MAX).saturating_add(1),
-        RetryPolicy::Exponential(form) => form.max_attempts,
+        RetryPolicy::Schedule(delays) => {
+            Box::new(delays.iter().map(|base| Delay { base: base.0, ratio: USUAL_RATIO }))
+        }
+        RetryPolicy::Exponential(form) => {
+            let bound = form.max_elapsed_time.map_or(Duration::MAX, |bound| bound.0);
+            let growing = growing(form.initial_interval.0, form.multiplier, form.max_interval.0);
+            let bounded = growing.scan(Duration::ZERO, move |elapsed, base| {
+                *elapsed = elapsed.saturating_add(base);
+                (*elapsed <= bound).then_some(Delay { base, ratio: form.randomization_factor })
+            });
+            // No valid policy has more, so a larger number must not cost a longer loop.
+            let retries = 1..form.max_attempts.min(RetryPolicy::MAX_ATTEMPTS);
+            Box::new(bounded.zip(retries).map(|(delay, _)| delay))
+        }
     }
 }
 
@@ -106,18 +104,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_number_of_failures_is_answered_at_once() {
-        assert_eq!(
-            delay(&exponential(1.000_001, u32::MAX), u32::MAX - 1).map(|delay| delay.base.as_secs()),
-            Some(10)
-        );
-    }
-
-    #[test]
-    fn only_the_elapsed_time_bounds_a_retry() {
-        let first_due = Timestamp::UNIX_EPOCH;
-        assert_eq!(latest(&RetryPolicy::default(), first_due), None);
-        assert_eq!(latest(&exponential(2.0, 3), first_due), Some(Timestamp::from_second(3_600).unwrap()));
-        assert_eq!(latest(&exponential(2.0, 3), Timestamp::MAX), Some(Timestamp::MAX));
+    fn the_elapsed_time_bounds_the_sum_of_the_delays() {
+        let within = |secs| {
+            let RetryPolicy::Exponential(form) = exponential(2.0, 9) else { unreachable!() };
+            let max_elapsed_time = Some(Period::from_secs(secs));
+            RetryPolicy::Exponential(ExponentialRetry { max_elapsed_time, ..form })
+        };
+        check(&within(9), 0.25, &[0]);
+        check(&within(10), 0.25, &[0, 10]);
+        check(&within(69), 0.25, &[0, 10, 20]);
+        check(&within(70), 0.25, &[0, 10, 20, 40]);
+        check(&within(3_600), 0.25, &[0, 10, 20, 40, 80, 100, 100, 100, 100]);
     }
 }
