@@ -45,8 +45,8 @@ pub trait Deliveries {
 
     /// Gives back what older epochs, and leases that ran out, left behind: an attempt of unknown outcome is recorded
     /// for each, dated `now`, and the delivery is due at once, unless its endpoint is disabled or deleted. Such an
-    /// attempt is not charged. A manual one is recorded likewise, and not made again. What older epochs throttled is not
-    /// throttled any more.
+    /// attempt is not charged. A manual one is recorded likewise, and not made again. So is one whose delivery was given up,
+    /// or delivered by hand, meanwhile, and nothing is given back. What older epochs throttled is not throttled any more.
     ///
     /// # Errors
     /// [`StoreError::NotOwner`](crate::StoreError::NotOwner).
@@ -59,8 +59,9 @@ pub trait Deliveries {
     /// in the order in which they are due, up to `per_endpoint`, to the endpoint's
     /// [`burst`](posthaste_model::Endpoint::burst) and to its [`Throttle`]. Paused, disabled, parked and throttled
     /// endpoints get no turn. A tenant is given up to `per_tenant` while others wait, and what is left over when all have
-    /// had their turns; never more than its [`TenantRoom`]. Who got less than was due for that goes behind the others. A
-    /// call need not look at more than a hundred endpoints that are kept back so, to find out who else waits.
+    /// had their turns; never more than its [`TenantRoom`]. Who got less than was due for that goes behind the others, and
+    /// costs no later call anything until its tenant may have more. A call that would have to look at more than a thousand
+    /// endpoints or requests in vain may end before, and says so ([`Leases::unseen`]).
     ///
     /// An ordered endpoint gets one lease at a time, and none while one of it is live. Its deliveries go in the order in
     /// which their events were accepted, but for those that are to be delivered later: their time is their place. One
@@ -180,6 +181,9 @@ pub struct Leases {
     /// When there is more, as far as the passing of time decides, and `now` when something due was left; none: nothing is
     /// scheduled. May be too early, never too late.
     pub next_due: Option<Timestamp>,
+    /// Whether the call ended before it had looked at everybody who is due, though it might have given more: the next one
+    /// goes on from there.
+    pub unseen: bool,
 }
 
 /// A delivery that its holder alone may attempt now.
@@ -235,6 +239,7 @@ pub enum Settled {
 /// What a recovery gave back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Deliveries whose attempt was under way, with an unknown outcome.
+    /// Deliveries that are due again, and manual attempts that are not made again, because nobody knows what came of their
+    /// requests.
     pub interrupted: u64,
 }

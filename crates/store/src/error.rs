@@ -26,6 +26,9 @@ pub enum StoreError {
     /// The delivery is in a final state.
     #[error("the delivery is {} already", .0.as_str())]
     DeliveryOver(DeliveryState),
+    /// The event would go to more endpoints than one can.
+    #[error("an event goes to {} endpoints at the most", Self::MOST_DELIVERIES)]
+    TooManyDeliveries,
     /// The cursor was not made by this store.
     #[error("not a cursor of this list")]
     InvalidCursor,
@@ -101,6 +104,9 @@ impl fmt::Display for Missing {
 }
 
 impl StoreError {
+    /// To how many endpoints an event can go.
+    pub const MOST_DELIVERIES: u16 = u16::MAX;
+
     /// The store cannot be used now, because of `source`.
     pub fn unavailable(reason: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
         Self::Unavailable { reason: reason.into(), source: Some(Box::new(source)) }

@@ -25,7 +25,8 @@ pub trait Intake {
     /// [`StoreError::StaleView`](crate::StoreError::StaleView) when the catalogue is no longer what the events were
     /// matched against; [`StoreError::EventConflict`](crate::StoreError::EventConflict) when an id was used before
     /// for other content, in this batch or earlier; [`StoreError::NotFound`](crate::StoreError::NotFound) when the
-    /// tenant does not exist, or an endpoint is not one of its own.
+    /// tenant does not exist, or an endpoint is not one of its own;
+    /// [`StoreError::TooManyDeliveries`](crate::StoreError::TooManyDeliveries).
     async fn accept(
         &self,
         tenant: &TenantId,

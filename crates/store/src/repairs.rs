@@ -19,8 +19,9 @@ pub trait Repairs {
     async fn retry(&self, tenant: &TenantId, delivery: DeliveryId, force: bool, now: Timestamp)
     -> Result<()>;
 
-    /// Gives a delivery up: it is cancelled. If it is in flight, its lease ends, so that what comes of the request is
-    /// recorded and changes nothing.
+    /// Gives a delivery up: it is cancelled, and attempts that were asked for by hand and have not begun are forgotten. If it
+    /// is in flight, its lease ends, so that what comes of the request is recorded and changes nothing. If nothing comes of
+    /// it, [`recover`](crate::Deliveries::recover) records an attempt of unknown outcome.
     ///
     /// # Errors
     /// [`StoreError::NotFound`](crate::StoreError::NotFound);
@@ -33,7 +34,8 @@ pub trait Repairs {
     /// # Errors
     /// [`StoreError::NotFound`](crate::StoreError::NotFound) for the event or the endpoint;
     /// [`StoreError::EndpointClosed`](crate::StoreError::EndpointClosed) when a delivery would have to be made and the
-    /// endpoint is disabled.
+    /// endpoint is disabled; [`StoreError::TooManyDeliveries`](crate::StoreError::TooManyDeliveries) when the event has as
+    /// many as it can have.
     async fn send(
         &self,
         tenant: &TenantId,

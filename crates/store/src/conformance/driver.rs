@@ -301,7 +301,8 @@ impl Driver {
             let mut request = sample_request((partition, epoch), now);
             ask(&mut request);
             let (limit, lease_for) = (request.limit, request.lease_for);
-            let Leases { leases, next_due } = self.store().lease(request).await.expect("a lease call");
+            let Leases { leases, next_due, unseen } =
+                self.store().lease(request).await.expect("a lease call");
             assert!(leases.len() <= limit, "{} leases, {limit} wanted", leases.len());
             let expires_at = at(now.as_millisecond() + lease_for.as_millis() as i64);
             for lease in &leases {
@@ -309,6 +310,7 @@ impl Driver {
             }
             all.leases.extend(leases);
             all.next_due = all.next_due.into_iter().chain(next_due).min();
+            all.unseen |= unseen;
         }
         all
     }

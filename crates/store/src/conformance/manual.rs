@@ -270,6 +270,25 @@ pub(super) async fn what_was_asked_for_is_forgotten_where_all_is_gone(driver: &m
     assert!(late.leases.is_empty() && late.next_due.is_none(), "{late:?}");
 }
 
+pub(super) async fn what_was_asked_for_is_forgotten_where_it_is_given_up(driver: &mut Driver) {
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    driver.accept(&tenant, "one", &[&endpoint]).await;
+    let delivery = driver.delivery_of(&tenant, "one").await;
+    for _ in 0..2 {
+        driver.ask(&delivery, false).await.unwrap();
+    }
+    driver.pass(1);
+    driver.cancel(&delivery).await.unwrap();
+    assert!(driver.lease().await.is_empty());
+    // Who asks after that means it.
+    driver.ask(&delivery, false).await.unwrap();
+    let lease = driver.lease_only().await;
+    assert!(lease.manual);
+    driver.settle(&lease, replied(200), Next::Delivered).await;
+    assert_eq!(driver.show(&lease).await.state, DeliveryState::Delivered);
+}
+
 pub(super) async fn nothing_can_be_asked_for_what_is_not_there(driver: &mut Driver) {
     let (endpoint, delivery) = waiting(driver).await;
     let other = driver.tenant("other").await;

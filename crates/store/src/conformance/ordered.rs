@@ -31,7 +31,7 @@ async fn deliver(driver: &mut Driver, events: &[&str]) {
 
 /// Nothing can be leased before then.
 async fn nothing(driver: &mut Driver, before: Option<Timestamp>) {
-    let Leases { leases, next_due } = driver.lease_until_due(100, 100).await;
+    let Leases { leases, next_due, .. } = driver.lease_until_due(100, 100).await;
     assert!(leases.is_empty() && next_due == before, "{leases:?}, {next_due:?}, {before:?}");
 }
 

@@ -113,6 +113,10 @@ suite! {$
         a_tenant_gets_no_more_than_its_room,
         who_got_less_for_its_tenant_goes_behind_the_others,
         every_endpoint_of_a_crowded_tenant_has_its_turn,
+        a_crowd_without_room_hides_nobody,
+        what_happens_to_who_waits_for_room_counts,
+        what_happens_to_who_waits_for_room_counts_after_a_crash,
+        who_waits_for_room_does_not_go_first_when_there_is_some,
     }
     throttles {
         a_throttled_endpoint_gets_no_turn_before_its_time,
@@ -166,6 +170,7 @@ suite! {$
         a_closed_endpoint_is_attempted_only_by_force,
         what_was_asked_for_is_forgotten_where_the_endpoint_closes,
         what_was_asked_for_is_forgotten_where_all_is_gone,
+        what_was_asked_for_is_forgotten_where_it_is_given_up,
         nothing_can_be_asked_for_what_is_not_there,
         what_was_asked_for_survives_a_crash,
         an_interrupted_manual_attempt_is_recorded_and_not_made_again,

@@ -1,7 +1,7 @@
-use posthaste_model::{Endpoint, Next, Period, RateLimit, TenantId};
+use posthaste_model::{Endpoint, EndpointState, Next, Period, RateLimit, TenantId};
 
 use super::{Driver, invariants::Step, replied, sample_event};
-use crate::{Lease, LeaseRequest, NewEvent, Partition, TenantRoom};
+use crate::{Lease, LeaseRequest, NewEvent, Partition, TenantRoom, Throttle};
 
 /// Accepts `count` events for an endpoint.
 pub(super) async fn flood(driver: &mut Driver, endpoint: &Endpoint, count: usize) {
@@ -190,4 +190,108 @@ pub(super) async fn every_endpoint_of_a_crowded_tenant_has_its_turn(driver: &mut
             assert!(count(&given, endpoint) > 0, "{} had no turn in {calls} calls", endpoint.id);
         }
     }
+}
+
+/// More endpoints than a call looks at in vain.
+const CROWD: usize = 1_500;
+
+/// Endpoints of a tenant that all have the same event waiting.
+async fn crowd(driver: &mut Driver, tenant: &TenantId, count: usize) -> Vec<Endpoint> {
+    let mut crowd = Vec::new();
+    for _ in 0..count {
+        crowd.push(driver.endpoint(tenant).await);
+    }
+    let event = format!("for-all-{}", driver.mint());
+    driver.accept(tenant, &event, &crowd.iter().collect::<Vec<_>>()).await;
+    crowd
+}
+
+/// How many of one tenant are leased, by calls in which another may have `room`, until a call has seen everybody.
+async fn leased_beside(driver: &mut Driver, cramped: &TenantId, room: usize) -> Vec<Vec<Lease>> {
+    let mut calls = Vec::new();
+    loop {
+        let rooms = vec![TenantRoom { tenant: cramped.clone(), room }];
+        let given = driver.lease_with(|ask| ask.rooms = rooms.clone()).await;
+        calls.push(given.leases);
+        assert!(calls.len() <= 3, "{} calls have not seen everybody", calls.len());
+        if !given.unseen {
+            return calls;
+        }
+    }
+}
+
+pub(super) async fn a_crowd_without_room_hides_nobody(driver: &mut Driver) {
+    let (cramped, free) = neighbours(driver).await;
+    let crowd = crowd(driver, &cramped, CROWD).await;
+    driver.pass(1);
+    let other = driver.endpoint(&free).await;
+    flood(driver, &other, 2).await;
+    let given = leased_beside(driver, &cramped, 0).await.concat();
+    assert_eq!((given.len(), count(&given, &other)), (2, 2));
+    // From then on nobody looks at the crowd before there is room.
+    flood(driver, &other, 3).await;
+    let calls = leased_beside(driver, &cramped, 0).await;
+    assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [3]);
+    let mut turns = Vec::new();
+    while turns.len() < CROWD {
+        let room = TenantRoom { tenant: cramped.clone(), room: 400 };
+        let given = driver.lease_with(|ask| (ask.limit, ask.rooms) = (900, vec![room.clone()])).await.leases;
+        assert_eq!(given.len(), 400.min(CROWD - turns.len()));
+        turns.extend(given.iter().map(|lease| lease.endpoint.id));
+    }
+    turns.sort_unstable();
+    let mut expected: Vec<_> = crowd.iter().map(|endpoint| endpoint.id).collect();
+    expected.sort_unstable();
+    assert!(turns == expected, "each has its turn, once");
+}
+
+pub(super) async fn what_happens_to_who_waits_for_room_counts(driver: &mut Driver) {
+    happens_to_who_waits_for_room(driver, false).await;
+}
+
+pub(super) async fn what_happens_to_who_waits_for_room_counts_after_a_crash(driver: &mut Driver) {
+    happens_to_who_waits_for_room(driver, true).await;
+}
+
+async fn happens_to_who_waits_for_room(driver: &mut Driver, crash: bool) {
+    let (cramped, _) = neighbours(driver).await;
+    let [goes, paused, deleted, parked, throttled, busier] =
+        crowd(driver, &cramped, 6).await.try_into().unwrap();
+    assert!(leased_beside(driver, &cramped, 0).await.concat().is_empty());
+    if crash {
+        driver.crash().await;
+        driver.claim().await;
+        driver.recover().await;
+        assert!(leased_beside(driver, &cramped, 0).await.concat().is_empty());
+    }
+    driver.turn(&paused, EndpointState::Paused).await;
+    driver.delete(&deleted).await;
+    driver.store().park(&cramped, parked.id, driver.secs(60)).await.unwrap();
+    flood(driver, &busier, 1).await;
+    let (tenant, endpoint, until) = (cramped.clone(), throttled.id, Some(driver.secs(60)));
+    let throttle = Throttle { tenant, endpoint, until, at_most: None };
+    let given = driver.lease_with(|ask| ask.throttles = vec![throttle.clone()]).await.leases;
+    let counts = [&goes, &busier].map(|endpoint| count(&given, endpoint));
+    assert_eq!((counts, given.len()), ([1, 2], 3));
+    driver.turn(&paused, EndpointState::Enabled).await;
+    assert_eq!(driver.lease().await.len(), 1, "the one that was paused");
+    driver.pass(61);
+    assert_eq!(driver.lease().await.len(), 2, "those that were held up");
+}
+
+pub(super) async fn who_waits_for_room_does_not_go_first_when_there_is_some(driver: &mut Driver) {
+    let (cramped, free) = neighbours(driver).await;
+    let crowd = crowd(driver, &cramped, 8).await;
+    assert!(leased_beside(driver, &cramped, 0).await.concat().is_empty());
+    let other = driver.endpoint(&free).await;
+    flood(driver, &other, 8).await;
+    let mut given = Vec::new();
+    for _ in 0..2 {
+        driver.pass(1);
+        let ask = |ask: &mut LeaseRequest| (ask.limit, ask.per_tenant, ask.per_endpoint) = (4, 4, 2);
+        given.extend(driver.lease_with(ask).await.leases);
+    }
+    assert_eq!(given.len(), 8);
+    assert!(count(&given, &other) >= 2, "{} of 8", count(&given, &other));
+    assert!(crowd.iter().filter(|endpoint| count(&given, endpoint) > 0).count() >= 4);
 }

@@ -57,6 +57,9 @@ fn check(tables: &Tables, tenant: u64, events: &[NewEvent]) -> Result<()> {
         if before.into_iter().chain(earlier).any(|other| !same(other, event)) {
             return Err(StoreError::EventConflict { event: event.id.clone() });
         }
+        if endpoints.len() > usize::from(StoreError::MOST_DELIVERIES) {
+            return Err(StoreError::TooManyDeliveries);
+        }
         for endpoint in endpoints {
             tables.endpoint_of(&tables.tenants[&tenant].tenant.id, *endpoint)?;
         }

@@ -11,7 +11,7 @@ pub(super) fn lease(tables: &mut Tables, of: impl Fn(&TenantId) -> bool, request
     throttle(tables, &of, request);
     let mut leases = manual(tables, &of, request);
     leases.extend(turns(tables, &of, request, request.limit - leases.len()));
-    Leases { leases, next_due: next_due(tables, of, request.now) }
+    Leases { leases, next_due: next_due(tables, of, request.now), unseen: false }
 }
 
 /// Notes the throttles that are new.

@@ -29,12 +29,16 @@ pub(super) fn recover(
         if lost {
             row.place(state, now, now);
         }
+        let given_up = row.given_up.extract_if(.., |live| left_behind(live)).count();
         let lost_manual = row.manual.extract_if(.., |live| left_behind(live)).count();
+        for _ in 0..given_up {
+            let unknown = unknown(tables, false, now);
+            if let Some(row) = tables.deliveries.get_mut(&number) {
+                row.record(&unknown);
+            }
+        }
         for manual in std::iter::repeat_n(false, lost.into()).chain(std::iter::repeat_n(true, lost_manual)) {
-            // Not to be mistaken for one that a test made from a number.
-            let mut random = [0xff; 10];
-            random[2..].copy_from_slice(&tables.number().to_be_bytes());
-            let unknown = Attempt::interrupted(AttemptId::mint(now, random), manual, now);
+            let unknown = unknown(tables, manual, now);
             if let Some(row) = tables.deliveries.get_mut(&number) {
                 row.record(&unknown);
                 row.note(&unknown);
@@ -43,4 +47,11 @@ pub(super) fn recover(
         }
     }
     interrupted
+}
+
+fn unknown(tables: &mut Tables, manual: bool, now: Timestamp) -> Attempt {
+    // Not to be mistaken for one that a test made from a number.
+    let mut random = [0xff; 10];
+    random[2..].copy_from_slice(&tables.number().to_be_bytes());
+    Attempt::interrupted(AttemptId::mint(now, random), manual, now)
 }

@@ -37,8 +37,9 @@ impl Repairs for MemoryStore {
         if row.delivery.state.is_final() {
             return Err(StoreError::DeliveryOver(row.delivery.state));
         }
-        row.place(DeliveryState::Cancelled, now, now);
+        row.end(DeliveryState::Cancelled, now);
         row.delivery.reason = Some(DeliveryReason::Operator);
+        tables.requests.retain(|_, asked| asked.delivery != number);
         self.wake();
         Ok(())
     }
@@ -62,6 +63,10 @@ impl Repairs for MemoryStore {
         }
         if state == EndpointState::Disabled {
             return Err(StoreError::EndpointClosed(state));
+        }
+        let known = tables.deliveries.values().filter(|row| row.event == event).count();
+        if known >= usize::from(StoreError::MOST_DELIVERIES) {
+            return Err(StoreError::TooManyDeliveries);
         }
         let delivery =
             tables.deliver(event, endpoint, now, now).ok_or(StoreError::NotFound(Missing::Event))?;

@@ -17,6 +17,7 @@ pub(super) fn settle(tables: &mut Tables, settlement: &Settlement) -> Settled {
     let live = if *manual {
         row.manual.extract_if(.., |live| live.id == *lease).count() > 0
     } else {
+        row.given_up.retain(|given_up| given_up.id != *lease);
         row.lease.is_some_and(|live| live.id == *lease)
     };
     if let Some(attempt) = attempt {
@@ -36,6 +37,7 @@ pub(super) fn settle(tables: &mut Tables, settlement: &Settlement) -> Settled {
     let Some(row) = tables.deliveries.get_mut(&number) else { return Settled::Stale };
     match (decision.next, manual) {
         (Next::Delivered, true) if row.delivery.state == DeliveryState::Delivered => {}
+        (Next::Delivered, true) => row.end(DeliveryState::Delivered, *now),
         (Next::Delivered, _) => row.place(DeliveryState::Delivered, *now, *now),
         // Whatever becomes of its delivery goes on as it would have.
         (_, true) => {}

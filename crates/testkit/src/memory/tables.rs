@@ -64,6 +64,8 @@ pub(super) struct DeliveryRow {
     pub(super) lease: Option<LiveLease>,
     /// Those of its manual attempts, whatever its state.
     pub(super) manual: Vec<LiveLease>,
+    /// Those that ended while their requests were under way.
+    pub(super) given_up: Vec<LiveLease>,
 }
 
 pub(super) struct RequestRow {
@@ -160,8 +162,15 @@ impl Tables {
             completed_at: None,
         };
         let id = delivery.id;
-        let (attempts, manual) = (Vec::new(), Vec::new());
-        let mut row = DeliveryRow { tenant: *tenant, event, delivery, attempts, lease: None, manual };
+        let mut row = DeliveryRow {
+            tenant: *tenant,
+            event,
+            delivery,
+            attempts: Vec::new(),
+            lease: None,
+            manual: Vec::new(),
+            given_up: Vec::new(),
+        };
         row.place(state, due_at, now);
         self.deliveries.insert(number, row);
         Some(id)
@@ -191,6 +200,12 @@ impl DeliveryRow {
         };
         self.delivery.due_at = (!state.is_final()).then_some(due_at);
         self.delivery.completed_at = state.is_final().then_some(now);
+    }
+
+    /// Brings it into a final state, whatever it was before. If it is in flight, what comes of the request is only recorded.
+    pub(super) fn end(&mut self, state: DeliveryState, now: Timestamp) {
+        self.given_up.extend(self.lease.take());
+        self.place(state, now, now);
     }
 
     /// Appends an attempt, unless it is known.
