@@ -157,13 +157,15 @@ fn wishes(event: &Event) -> String {
 }
 
 fn pack(known: &Known, NewEvent { event, endpoints }: &NewEvent, nonce: Nonce) -> Result<Packed> {
+    if endpoints.len() > usize::from(StoreError::MOST_DELIVERIES) {
+        return Err(StoreError::TooManyDeliveries);
+    }
     let mut targets = Vec::with_capacity(17 * endpoints.len());
     for endpoint in endpoints {
         let state = known.states.get(endpoint).ok_or(StoreError::NotFound(Missing::Endpoint))?;
         push_target(&mut targets, endpoint.uuid(), *state);
     }
-    let too_long =
-        || StoreError::damaged("an event has more endpoints, or a longer content type, than 65,535");
+    let too_long = || StoreError::damaged("an event has a content type that is longer than 65,535");
     Ok(Packed {
         id: envelope::pack_id(&event.id),
         accepted_at: millis(event.accepted_at),

@@ -11,10 +11,12 @@
 //! | `…:r:<event>` | string | its record: what became of its deliveries, and their attempts (`lua/common/record.lua`) |
 //! | `…:q:<endpoint>` | sorted set | the endpoint's queue: deliveries by when they are due, or by their places in the order |
 //! | `…:w:<endpoint>` | hash | of an ordered endpoint's queue: when those are due that are not due at their places |
-//! | `…:y` | sorted set | endpoints with a queue, by when their turn comes (`lua/common/turns.lua`) |
+//! | `…:u:<endpoint>` | sorted set | the rest of a queue that is being made anew (`lua/common/order.lua`) |
+//! | `…:y` | sorted set | the line: endpoints with a queue by when their turn comes (`lua/common/turns.lua`), and tenants |
+//! | `…:a:<tenant>` | sorted set | its endpoints that wait until it may have more of a call: it stands in line for them (`lua/common/aside.lua`) |
 //! | `…:b` | sorted set | endpoints that their owner throttled, by its epoch |
 //! | `…:m` | list | manual attempts that were asked for |
-//! | `…:l` | hash | live leases by delivery (`lua/common/leases.lua`) |
+//! | `…:l` | hash | leases by delivery: live ones, and those that were ended by hand (`lua/common/leases.lua`) |
 //! | `…:c`, `…:c:<n>` | hash, sorted sets | queues that were closed, until what became of them is written down |
 //! | `…:d`, `…:f`, `…:g` | lists, sorted set | events that are over by when they ended: delivered, failed, and those of closed queues |
 //! | `…:k`, `…:x` | hash, sorted set | how long events are kept that say so themselves, and by when those of them are that are over |

@@ -48,6 +48,13 @@ struct Asked {
     manual: usize,
 }
 
+/// What the script answers.
+struct Answer {
+    given: Vec<Given>,
+    next_due: Option<Timestamp>,
+    unseen: bool,
+}
+
 /// A lease as the script gives it.
 struct Given {
     key: DeliveryKey,
@@ -76,7 +83,7 @@ impl Lessor {
             manual: request.manual.saturating_sub(lost.left.iter().filter(|lease| lease.manual).count()),
         });
         lost.call = Some(asked);
-        let (given, next_due) = match ask(shared, request, asked).await {
+        let Answer { given, next_due, unseen } = match ask(shared, request, asked).await {
             Ok(answer) => answer,
             Err(StoreError::NotOwner) => {
                 *lost = Lost::default();
@@ -93,7 +100,7 @@ impl Lessor {
         lost.left.extend(leases);
         let leases = pass_on(&mut lost.left, limit, request.manual);
         let next_due = if lost.left.is_empty() { next_due } else { Some(request.now) };
-        Ok(Leases { leases, next_due })
+        Ok(Leases { leases, next_due, unseen })
     }
 }
 
@@ -112,11 +119,7 @@ fn pass_on(left: &mut VecDeque<Lease>, limit: usize, mut manual: usize) -> Vec<L
     passed
 }
 
-async fn ask(
-    shared: &Shared,
-    request: &LeaseRequest,
-    asked: Asked,
-) -> Result<(Vec<Given>, Option<Timestamp>)> {
+async fn ask(shared: &Shared, request: &LeaseRequest, asked: Asked) -> Result<Answer> {
     let expiry = request.now.checked_add(request.lease_for).unwrap_or(Timestamp::MAX);
     let fill = |call: &mut Cmd| {
         call.arg(request.epoch.0)
@@ -142,6 +145,7 @@ async fn ask(
     let answer = shared.work.run(&LEASE, shared.layout.base(request.partition), fill).await?;
     let mut reply = Reply::of(answer)?.ok_or(StoreError::NotOwner)?;
     let next_due = reply.maybe_number()?.map(time).transpose()?;
+    let unseen = reply.number()? == 1;
     let mut number = reply.number()? as u64;
     let mut given = Vec::new();
     while !reply.is_over() {
@@ -172,7 +176,7 @@ async fn ask(
             number += 1;
         }
     }
-    Ok((given, next_due))
+    Ok(Answer { given, next_due, unseen })
 }
 
 /// Finds the events and endpoints of what was given, those that are not at hand in one call.

@@ -11,25 +11,34 @@ use crate::{
     store::RedisStore,
 };
 
+/// How many notices one call looks at, so that nobody waits long behind it.
+const AT_ONCE: usize = 500;
+
 #[async_trait]
 impl Notices for RedisStore {
     async fn notices(&self, partition: Partition, limit: u32) -> Result<Vec<Notice>> {
         let base = self.shared.layout.base(partition);
-        let answer = self
-            .shared
-            .work
-            .run(&NOTICES, base, |call| {
-                call.arg(limit);
-            })
-            .await?;
-        let mut reply = Reply::items(answer)?;
-        let mut notices = Vec::new();
-        while !reply.is_over() {
-            let number = reply.number()? as u64;
-            let tenant = reply.text()?.parse().map_err(StoreError::damaged)?;
-            notices.push(read(partition, number, tenant, reply.bytes()?)?);
+        let (mut notices, mut after) = (Vec::new(), String::new());
+        loop {
+            let wanted = limit as usize - notices.len();
+            let answer = self
+                .shared
+                .work
+                .run(&NOTICES, base, |call| {
+                    call.arg(wanted).arg(AT_ONCE).arg(&after);
+                })
+                .await?;
+            let mut reply = Reply::items(answer)?;
+            after = reply.text()?;
+            while !reply.is_over() {
+                let number = reply.number()? as u64;
+                let tenant = reply.text()?.parse().map_err(StoreError::damaged)?;
+                notices.push(read(partition, number, tenant, reply.bytes()?)?);
+            }
+            if after.is_empty() || notices.len() >= limit as usize {
+                return Ok(notices);
+            }
         }
-        Ok(notices)
     }
 
     async fn forget_notices(&self, partition: Partition, up_to: u64) -> Result<()> {

@@ -1,44 +1,16 @@
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
-
 use async_trait::async_trait;
 use posthaste_model::{DeliveryId, EndpointId, EndpointState, EventId, TenantId, Timestamp};
 use posthaste_store::{Missing, Partition, Repairs, Result, Sent, StoreError};
 use redis::{Cmd, Value};
 
 use crate::{
-    envelope::{Nonce, pack_id},
+    envelope::pack_id,
     layout::{DeliveryKey, event_name, millis},
     record,
     reply::{Reply, text},
     script::{CANCEL, Operation, RETRY, SEND},
     store::RedisStore,
 };
-
-/// How many calls without an answer are remembered.
-const AT_MOST: usize = 1_000;
-
-/// What was asked for without an answer, by the nonces of the calls: whoever asks again asks for the same.
-#[derive(Default)]
-pub(crate) struct Unanswered(Mutex<HashMap<Asked, Nonce>>);
-
-type Asked = (DeliveryId, bool, Timestamp);
-
-impl Unanswered {
-    fn calls(&self) -> MutexGuard<'_, HashMap<Asked, Nonce>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remember(&self, asked: Asked, nonce: Nonce) {
-        let mut calls = self.calls();
-        if calls.len() >= AT_MOST {
-            calls.clear();
-        }
-        calls.insert(asked, nonce);
-    }
-}
 
 #[async_trait]
 impl Repairs for RedisStore {
@@ -49,18 +21,13 @@ impl Repairs for RedisStore {
         force: bool,
         now: Timestamp,
     ) -> Result<()> {
-        let asked = (delivery, force, now);
-        let unanswered = self.unanswered.calls().remove(&asked);
-        let nonce = unanswered.unwrap_or_else(|| self.shared.nonces.next());
+        let nonce = self.shared.nonces.next();
         let answer = self
             .of_delivery(&RETRY, tenant, delivery, |call| {
                 call.arg(u8::from(force)).arg(millis(now)).arg(&nonce[..]);
             })
-            .await;
-        if matches!(answer, Err(StoreError::Unavailable { .. })) {
-            self.unanswered.remember(asked, nonce);
-        }
-        match &*text(answer?)? {
+            .await?;
+        match &*text(answer)? {
             "a" => Ok(()),
             refused => Err(refusal(refused)),
         }
@@ -154,7 +121,7 @@ fn refusal(code: &str) -> StoreError {
         "e" => StoreError::NotFound(Missing::Endpoint),
         "1" => StoreError::EndpointClosed(EndpointState::Paused),
         "2" => StoreError::EndpointClosed(EndpointState::Disabled),
-        "m" => StoreError::damaged("an event has as many endpoints as it can have, 65,535"),
+        "m" => StoreError::TooManyDeliveries,
         other => StoreError::damaged(format!("a script answered '{other}'")),
     }
 }

@@ -7,27 +7,23 @@ use redis::{Cmd, Script};
 /// One operation, as the server runs it.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
+    repeated: Repeated,
     script: LazyLock<(String, String)>,
 }
 
+/// What an operation says that is done again at once, because its answer was lost. None is done twice by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    /// What it had said.
+    TheSame,
+    /// That there was nothing to do.
+    Nothing,
+}
+
 impl Operation {
-    /// Whether it answers the same when it is done again at once. The others are done once, however often they are asked
-    /// for, and say then that there was nothing to do.
+    /// Whether it answers the same when it is done again at once.
     pub(crate) fn answers_again(&self) -> bool {
-        !matches!(
-            self.name,
-            "cancel"
-                | "delete_endpoint"
-                | "delete_tenant"
-                | "delete_topic"
-                | "prune"
-                | "put_tenant"
-                | "put_topic"
-                | "recover"
-                | "reject"
-                | "send"
-                | "settle"
-        )
+        self.repeated == Repeated::TheSame
     }
 
     /// A call for a server that knows the script. `base` is what the names of the partition's keys begin with.
@@ -54,19 +50,24 @@ fn load(source: &str) -> (String, String) {
     (Script::new(source).get_hash().to_owned(), source.to_owned())
 }
 
-/// Operations that make room, now or later, are allowed when the server has no memory left (`allow-oom`).
+/// An operation: its file, and what it says when it is repeated. Operations that make room, now or later, are allowed when
+/// the server has no memory left (`allow-oom`). One that is long has parts in a folder of its name.
 macro_rules! operation {
-    ($name:ident, $file:literal $(, $flags:literal)?) => {
+    ($name:ident, $file:literal, $repeated:ident $(, $flags:literal)? $(; $($part:literal),+)?) => {
         pub(crate) static $name: Operation = Operation {
             name: $file,
+            repeated: Repeated::$repeated,
             script: LazyLock::new(|| {
                 load(concat!(
                     "#!lua", $(" flags=", $flags,)? "\n",
                     include_str!("lua/common/keys.lua"),
+                    include_str!("lua/common/aside.lua"),
                     include_str!("lua/common/turns.lua"),
                     include_str!("lua/common/record.lua"),
                     include_str!("lua/common/leases.lua"),
+                    include_str!("lua/common/order.lua"),
                     include_str!("lua/common/endpoints.lua"),
+                    $($(include_str!(concat!("lua/", $file, "/", $part, ".lua")),)+)?
                     include_str!(concat!("lua/", $file, ".lua")),
                 ))
             }),
@@ -74,47 +75,53 @@ macro_rules! operation {
     };
 }
 
-operation!(ACCEPT, "accept");
-operation!(ATTEND, "attend", "allow-oom");
-operation!(CANCEL, "cancel", "allow-oom");
-operation!(CLAIM, "claim", "allow-oom");
-operation!(CREATE_ENDPOINT, "create_endpoint");
-operation!(DELETE_ENDPOINT, "delete_endpoint", "allow-oom");
-operation!(DELETE_TENANT, "delete_tenant", "allow-oom");
-operation!(DELETE_TOPIC, "delete_topic", "allow-oom");
-operation!(ENDPOINT, "endpoint", "no-writes");
-operation!(ENDPOINTS, "endpoints", "no-writes");
-operation!(EVENTS, "events", "no-writes");
-operation!(LEASE, "lease", "allow-oom");
-operation!(NOTICES, "notices", "allow-oom");
-operation!(PARK, "park", "allow-oom");
-operation!(PRUNE, "prune", "allow-oom");
-operation!(PUT_TENANT, "put_tenant");
-operation!(PUT_TOPIC, "put_topic");
-operation!(READERS, "readers", "allow-oom");
-operation!(RECOVER, "recover", "allow-oom");
-operation!(REJECT, "reject");
-operation!(RELEASE, "release", "allow-oom");
-operation!(RENEW, "renew", "allow-oom");
-operation!(RENEW_TOPICS, "renew_topics", "allow-oom");
-operation!(RETRY, "retry");
-operation!(SEND, "send");
-operation!(SETTLE, "settle", "allow-oom");
-operation!(SWEEP, "sweep", "allow-oom");
-operation!(TENANT, "tenant", "no-writes");
-operation!(TENANTS, "tenants", "no-writes");
-operation!(TOPICS, "topics", "no-writes");
-operation!(TOPICS_CHANGED, "topics_changed", "allow-oom");
-operation!(UPDATE_ENDPOINT, "update_endpoint", "allow-oom");
-operation!(VIEW, "view", "no-writes");
+operation!(ACCEPT, "accept", TheSame);
+operation!(ATTEND, "attend", TheSame, "allow-oom");
+operation!(CANCEL, "cancel", Nothing, "allow-oom");
+operation!(CLAIM, "claim", TheSame, "allow-oom");
+operation!(CREATE_ENDPOINT, "create_endpoint", TheSame);
+operation!(DELETE_ENDPOINT, "delete_endpoint", Nothing, "allow-oom");
+operation!(DELETE_TENANT, "delete_tenant", Nothing, "allow-oom");
+operation!(DELETE_TOPIC, "delete_topic", Nothing, "allow-oom");
+operation!(ENDPOINT, "endpoint", TheSame, "no-writes");
+operation!(ENDPOINTS, "endpoints", TheSame, "no-writes");
+operation!(EVENTS, "events", TheSame, "no-writes");
+operation!(LEASE, "lease", TheSame, "allow-oom"; "call", "again", "asked", "turn", "line");
+operation!(NOTICES, "notices", TheSame, "allow-oom");
+operation!(PARK, "park", TheSame, "allow-oom");
+operation!(PRUNE, "prune", Nothing, "allow-oom");
+operation!(PUT_TENANT, "put_tenant", Nothing);
+operation!(PUT_TOPIC, "put_topic", Nothing);
+operation!(READERS, "readers", TheSame, "allow-oom");
+operation!(RECOVER, "recover", Nothing, "allow-oom");
+operation!(REJECT, "reject", Nothing);
+operation!(RELEASE, "release", TheSame, "allow-oom");
+operation!(RENEW, "renew", TheSame, "allow-oom");
+operation!(RENEW_TOPICS, "renew_topics", TheSame, "allow-oom");
+operation!(RETRY, "retry", TheSame);
+operation!(SEND, "send", Nothing);
+operation!(SETTLE, "settle", Nothing, "allow-oom");
+operation!(SWEEP, "sweep", TheSame, "allow-oom");
+operation!(TENANT, "tenant", TheSame, "no-writes");
+operation!(TENANTS, "tenants", TheSame, "no-writes");
+operation!(TOPICS, "topics", TheSame, "no-writes");
+operation!(TOPICS_CHANGED, "topics_changed", TheSame, "allow-oom");
+operation!(UPDATE_ENDPOINT, "update_endpoint", TheSame, "allow-oom");
+operation!(VIEW, "view", TheSame, "no-writes");
 
 #[cfg(test)]
 mod tests {
-    use posthaste_store::CLOCK_SLACK;
+    use posthaste_store::{CLOCK_SLACK, StoreError};
 
     #[test]
     fn scripts_know_by_how_much_clocks_may_differ() {
         let said = format!("local SLACK = {} ", CLOCK_SLACK.as_millis());
         assert!(include_str!("lua/common/turns.lua").contains(&said), "{said}");
+    }
+
+    #[test]
+    fn scripts_know_to_how_many_endpoints_an_event_goes() {
+        let said = format!("local MOST = {}\n", StoreError::MOST_DELIVERIES);
+        assert!(include_str!("lua/send.lua").contains(&said), "{said}");
     }
 }

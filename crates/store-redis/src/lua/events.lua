@@ -38,7 +38,7 @@ end
 
 local states = {}
 local function state_of(endpoint)
-  if states[endpoint] == nil then states[endpoint] = call('HMGET', endpoint_of(endpoint), 's', 'z') end
+  if states[endpoint] == nil then states[endpoint] = call('HMGET', endpoint_of(endpoint), 's', 'z', 'i') end
   return unpack(states[endpoint])
 end
 
@@ -46,14 +46,19 @@ local closings
 local function where(event, n, endpoint)
   local name = member(event, n)
   if call('HEXISTS', LEASES, name) == 1 then return 'f' end
-  local queued = call('ZSCORE', queue_of(endpoint), name)
-  if not queued then
+  local state, ordered, changing = state_of(endpoint)
+  local due
+  if ordered or changing then
+    due = due_in_queue(endpoint, name)
+  else
+    local queued = call('ZSCORE', queue_of(endpoint), name)
+    due = queued and due_of(tonumber(queued))
+  end
+  if not due then
     closings = closings or call('HGETALL', CLOSINGS)
     local _, state, now = closing_of(name, closings)
     return state and 'c' .. state .. whole(now) or ''
   end
-  local state, ordered = state_of(endpoint)
-  local due = ordered and due_at_place(endpoint, name, tonumber(queued)) or due_of(tonumber(queued))
   return (state == PAUSED and 'h' or 'q') .. whole(due)
 end
 

@@ -36,7 +36,7 @@ local function give_back(field, lease)
   local event, n = split(field)
   local of, number = unpack_bytes('>I6I6', lease)
   local flags, endpoint = string.byte(lease, 25), string.sub(lease, 26, 41)
-  local again = not is_manual(field)
+  local again = kind_of(field) == AUTOMATIC
   call('HDEL', LEASES, field)
   if again and flags >= IN_ORDER then end_in_order(endpoint) end
   local count = fan_out(event)
@@ -48,7 +48,7 @@ local function give_back(field, lease)
     note(slot, 0, error)
     local closing = false
     if again then
-      local shown = call('HMGET', endpoint_of(endpoint), 's', 'k', 'b', 'z')
+      local shown = call('HMGET', endpoint_of(endpoint), 's', 'k', 'b', 'z', 'y')
       closing = not shown[1] or shown[1] == DISABLED
       if closing then
         slot.state, slot.completed = shown[1] and SKIPPED or CANCELLED, now
@@ -67,22 +67,39 @@ local function give_back(field, lease)
   return (count or again) and 1 or 0
 end
 
-local given_back, more = 0, #throttled == limit and 1 or 0
+-- Records the attempt that a lease may have made which had ended before: nothing else of its delivery changes.
+local function record_ended(field, lease)
+  local event, n = split(field)
+  local of, number = unpack_bytes('>I6I6', lease)
+  call('HDEL', LEASES, field)
+  local count = fan_out(event)
+  if not count then return end
+  local slot = read_slot(event, n)
+  counted(slot)
+  write_record(event, n, count, slot, frame_of(n, attempt_id(of, number) .. automatic), false)
+end
+
+local given_back, left_behind, more = 0, 0, #throttled == limit and 1 or 0
 local alive = {}
 local all = call('HGETALL', LEASES)
 -- What was asked for by hand comes after what came by itself.
-for _, by_hand in ipairs({ false, true }) do
+for _, kind in ipairs({ AUTOMATIC, ENDED, MANUAL }) do
   for i = 1, #all, 2 do
     local field, lease = all[i], all[i + 1]
-    if is_manual(field) == by_hand then
+    if kind_of(field) == kind then
       local of, _, expiry = unpack_bytes('>I6I6I6', lease)
       alive[of] = true
       if expiry <= now or (of < epoch and not is_spared(of)) then
-        if given_back == limit then
+        if left_behind == limit then
           more = 1
           break
         end
-        given_back = given_back + give_back(field, lease)
+        left_behind = left_behind + 1
+        if kind == ENDED then
+          record_ended(field, lease)
+        else
+          given_back = given_back + give_back(field, lease)
+        end
       end
     end
   end

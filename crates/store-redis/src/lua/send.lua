@@ -11,7 +11,7 @@ if not tenant then return 't' end
 local event = call('HGET', K .. ':i:' .. whole(tonumber(tenant)), ARGV[3])
 local envelope = event and call('GET', K .. ':e:' .. event)
 if not envelope then return 'v' end
-local shown = call('HMGET', endpoint_of(endpoint), 't', 's', 'k', 'b', 'z')
+local shown = call('HMGET', endpoint_of(endpoint), 't', 's', 'k', 'b', 'z', 'y')
 if not shown[1] or tonumber(shown[1]) ~= tonumber(tenant) then return 'e' end
 
 local count, accepted = unpack_bytes('>I2I6', envelope)
@@ -52,7 +52,7 @@ if shown[5] then
   reposition(endpoint, now)
 else
   call('ZADD', queue_of(endpoint), score(now), name)
-  if shown[2] == ENABLED then ready_by(endpoint, now, shown[3], shown[4], now) end
+  if shown[2] == ENABLED then ready_by(endpoint, now, shown[3], shown[4], shown[6], now) end
 end
 wake(ARGV[1])
 return { event, count, accepted, 1 }

@@ -56,7 +56,7 @@ local function take_effects(endpoint, park, health, disable, version, now)
   if health ~= '' then note_health(endpoint, shown[3], shown[4], health, now) end
   if park ~= '' then
     call('HSET', key, 'k', whole(math.max(tonumber(shown[2]) or 0, tonumber(park))))
-    reposition(endpoint)
+    reposition(endpoint, now)
   end
   if disable ~= '' and shown[1] ~= DISABLED then
     local reason = string.sub(disable, 2)
@@ -124,7 +124,7 @@ local function settle_automatic(name, lease, endpoint, count, attempt, status, e
   elseif decision == 's' then
     final = SKIPPED
   else
-    local shown = call('HMGET', endpoint_of(endpoint), 's', 'k', 'b', 'z')
+    local shown = call('HMGET', endpoint_of(endpoint), 's', 'k', 'b', 'z', 'y')
     if not shown[1] then
       final = CANCELLED
     elseif shown[1] == DISABLED then
@@ -150,7 +150,7 @@ for at = 2, #ARGV, FIELDS do
   local manual, decision, time = ARGV[at + 7] == 'm', ARGV[at + 8], tonumber(ARGV[at + 9])
   local park, health, disable, version = ARGV[at + 10], ARGV[at + 11], ARGV[at + 12], ARGV[at + 13]
   local now = tonumber(ARGV[at + 14])
-  local field = manual and manual_field(name, number) or name
+  local field = field_of(manual and MANUAL or AUTOMATIC, name, number)
   local lease = call('HGET', LEASES, field)
   local of, own, endpoint
   if lease then
@@ -163,6 +163,7 @@ for at = 2, #ARGV, FIELDS do
   local another = (count or manual) and accepted ~= 0 and when ~= accepted
   if of ~= epoch or own ~= number or another then
     if attempt ~= '' then record_late(name, accepted, attempt) end
+    call('HDEL', LEASES, field_of(ENDED, name, number))
     if manual and not count then call('HDEL', LEASES, field) end
     answer[#answer + 1] = '0'
   else

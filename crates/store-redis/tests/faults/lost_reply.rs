@@ -477,6 +477,39 @@ async fn a_lost_lease_is_given_again_and_again_until_it_arrives() {
 }
 
 #[tokio::test]
+async fn what_is_given_up_before_its_lost_lease_arrives_is_not_given() {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let proxy = Proxy::to(server.port()).await;
+    let scene = Scene::new(drive(RedisSettings { partitions: 1, ..at(proxy.url()) }).await).await;
+    let (partition, epoch) = scene.driver.epochs()[0];
+    let waiting = async || {
+        let mut shown = scene.driver.shown(&scene.tenant).await.deliveries;
+        shown.retain(|(delivery, _)| delivery.state == DeliveryState::Scheduled);
+        shown.into_iter().map(|(delivery, _)| delivery.id).collect::<Vec<_>>()
+    };
+    let before = waiting().await;
+    proxy.cut_answer(0);
+    proxy.turn(Weather::Closed);
+    assert!(matches!(scene.lease(scene.request()).await, Err(StoreError::Unavailable { .. })));
+    proxy.turn(Weather::Fair);
+    assert!(proxy.has_cut());
+    let store = scene.driver.store();
+    until("the hold is renewed", async || store.renew(partition, epoch, scene.now(), TTL).await.is_ok())
+        .await;
+    let after = waiting().await;
+    let lost: Vec<_> = before.into_iter().filter(|id| !after.contains(id)).collect();
+    assert_eq!(lost.len(), 2);
+    store.cancel(&scene.tenant, lost[0], scene.now()).await.unwrap();
+    let given = store.lease(LeaseRequest { manual: 2, ..scene.request() }).await.unwrap().leases;
+    assert_eq!(given.iter().map(|lease| lease.delivery).collect::<Vec<_>>(), [lost[1]]);
+    // Nobody had begun with it: there is no attempt of which nobody knows what came.
+    let later = scene.driver.secs(3_600);
+    assert_eq!(store.recover(partition, epoch, later).await.unwrap().interrupted, 4, "what is in flight");
+    let given_up = store.delivery(&scene.tenant, lost[0]).await.unwrap();
+    assert_eq!((given_up.state, given_up.attempts), (DeliveryState::Cancelled, 0));
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_made_again_much_later_stays_as_it_is() {
     let server = RedisServer::start(Persistence::None).unwrap();
     let mut driver = drive(at(server.url())).await;

@@ -2,7 +2,8 @@
 -- until, v version, r revision, n the nonce of its last change, u updated at, x URL, m burst, h health (below), d
 -- everything else. The revision changes with the version, and is never given again: by it a process knows whether what it
 -- has at hand is still so. What the owner says of it: b throttled until, a how many at the most. While it is ordered, z is
--- the last place in the order that was given, and f how many of it are in flight. What is missing was never said.
+-- the last place in the order that was given, and f how many of it are in flight. i says that it becomes ordered or ceases
+-- to be (`common/order.lua`), y that it is set aside. What is missing was never said.
 --
 -- Health is `since:6 failures:4 exhausted:4 warned:1`, and missing while the endpoint is well; a time of 0 is none.
 
@@ -12,16 +13,24 @@ local function touch(tenant)
   if call('EXISTS', key) == 1 then call('HSET', key, 'version', ordinal()) end
 end
 
--- Ends whatever waits in an endpoint's queue, but for what is in flight. However long the queue is, it is only put
--- aside here, with what became of it: `sweep` writes that to the records, some at a time, before anything is
--- pruned, and whoever reads meanwhile finds it here.
+-- Ends whatever waits for an endpoint, but for what is in flight. However long a queue is, it is only put aside here,
+-- with what became of it: `sweep` writes that to the records, some at a time, before anything is pruned, and whoever
+-- reads meanwhile finds it here.
 local function close_queue(endpoint, state, now)
+  local shown = call('HMGET', endpoint_of(endpoint), 'y', 't')
+  if shown[1] then leave_aside(endpoint, shown[2]) end
   call('ZREM', READY, endpoint)
+  -- It stays ordered, or not, as the last step left it (z), whatever was asked for since. Nothing waits for it any more,
+  -- and whoever enables it again says whether it is ordered: then `arrange` puts that right at once.
+  call('HDEL', endpoint_of(endpoint), 'i')
   call('UNLINK', due_times_of(endpoint))
-  if call('EXISTS', queue_of(endpoint)) == 0 then return end
-  local number = ordinal()
-  call('RENAME', queue_of(endpoint), K .. ':c:' .. number)
-  call('HSET', CLOSINGS, number, pack('>BI6', state, now) .. endpoint)
+  for _, queue in ipairs({ queue_of(endpoint), old_queue_of(endpoint) }) do
+    if call('EXISTS', queue) == 1 then
+      local number = ordinal()
+      call('RENAME', queue, K .. ':c:' .. number)
+      call('HSET', CLOSINGS, number, pack('>BI6', state, now) .. endpoint)
+    end
+  end
 end
 
 local function delete_endpoint(endpoint, now)

@@ -2,16 +2,23 @@
 -- ordered endpoint, `place:6`, where the delivery belongs in the order. The field is the delivery's name; that of a
 -- manual attempt, of which a delivery can have several, has an `m` and the lease's number behind it.
 --
+-- Beside them stand leases that ended while their requests may have been under way, because their deliveries were given
+-- up or delivered by hand, with an `x` and the number. They are kept until it is known what came of the requests, or that
+-- nobody will tell.
+--
 -- Flags: TRIED if something may be recorded of the delivery, IN_ORDER if the lease is one of an ordered endpoint.
 local TRIED, IN_ORDER = 1, 2
 local TOGETHER = 1000 -- deliveries of one millisecond that stay in order when one of them is tried
 
-local function is_manual(field)
-  return #field > 14
+local AUTOMATIC, MANUAL, ENDED = '', 'm', 'x'
+
+-- What kind of a lease a field is of.
+local function kind_of(field)
+  return string.sub(field, 15, 15)
 end
 
-local function manual_field(name, number)
-  return name .. 'm' .. whole(number)
+local function field_of(kind, name, number)
+  return kind == AUTOMATIC and name or name .. kind .. whole(number)
 end
 
 -- A lease of an ordered endpoint has ended. The caller lets the endpoint have its place again.
@@ -25,21 +32,21 @@ local function end_in_order(endpoint)
   end
 end
 
--- Puts the delivery of a lease that has ended back into its endpoint's queue, to be attempted at a time. Whether anything
--- is recorded of it then is `tried`. Gives whether it can be leased once it is due.
+-- Puts the delivery of a lease that has ended back into its endpoint's queue, to be attempted at a time. Whether
+-- anything is recorded of it then is `tried`. Gives whether it can be leased once it is due.
 local function put_back(name, lease, endpoint, shown, time, tried, now)
-  local state, parked, throttled, ordered = unpack(shown)
+  local state, parked, throttled, ordered, aside = unpack(shown)
   if ordered then
     enqueue_at_place(endpoint, name, #lease >= 47 and unpack_bytes('>I6', lease, 42) or time, time)
   else
     call('ZADD', queue_of(endpoint), score(time, tried), name)
-    if state == ENABLED then ready_by(endpoint, time, parked, throttled, now) end
+    if state == ENABLED then ready_by(endpoint, time, parked, throttled, aside, now) end
   end
   return state == ENABLED
 end
 
--- Whoever has a delivery in a queue or in flight must know that something is recorded of it now. In a queue, those of its
--- millisecond count as tried with it, so that they stay in order.
+-- Whoever has a delivery in a queue or in flight must know that something is recorded of it now. In a queue, those of
+-- its millisecond count as tried with it, so that they stay in order.
 local function mark_tried(name, endpoint)
   local queue = queue_of(endpoint)
   local queued = call('ZSCORE', queue, name)
@@ -56,8 +63,8 @@ local function mark_tried(name, endpoint)
   end
 end
 
--- The closing in whose queue a delivery is, what became of it by that, and when; nil if it is in none. Whoever looks for
--- many passes in what CLOSINGS holds.
+-- The closing in whose queue a delivery is, what became of it by that, and when; nil if it is in none. Whoever looks
+-- for many passes in what CLOSINGS holds.
 local function closing_of(name, closings)
   closings = closings or call('HGETALL', CLOSINGS)
   for i = 1, #closings, 2 do
@@ -72,12 +79,14 @@ end
 local function withdraw(name, endpoint, now)
   local lease = call('HGET', LEASES, name)
   if lease then
+    local _, number = unpack_bytes('>I6I6', lease)
     call('HDEL', LEASES, name)
+    call('HSET', LEASES, field_of(ENDED, name, number), lease)
     if string.byte(lease, 25) >= IN_ORDER then
       end_in_order(endpoint)
       reposition(endpoint, now)
     end
-  elseif call('ZREM', queue_of(endpoint), name) == 1 then
+  elseif call('ZREM', queue_of(endpoint), name) + call('ZREM', old_queue_of(endpoint), name) > 0 then
     call('HDEL', due_times_of(endpoint), name)
     reposition(endpoint, now)
   else

@@ -1,4 +1,5 @@
--- Whose turn it is: READY has each enabled endpoint whose queue is not empty, by when its turn can begin.
+-- Whose turn it is: READY has each enabled endpoint whose queue is not empty, by when its turn can begin, but for those that
+-- are set aside; their tenants stand there (`common/aside.lua`).
 --
 -- A place is a millisecond times TURNS, plus the number of a turn within it: whoever had a turn goes behind everyone
 -- who was due by then, in the order of the turns. A queue's score is twice the millisecond at which a delivery is due,
@@ -12,6 +13,11 @@ local SLACK = 2000 -- CLOCK_SLACK of the contract, in milliseconds
 
 local function queue_of(endpoint)
   return K .. ':q:' .. endpoint
+end
+
+-- What is left of a queue that is being made anew, because the endpoint became ordered or ceased to be.
+local function old_queue_of(endpoint)
+  return K .. ':u:' .. endpoint
 end
 
 local function score(due, tried)
@@ -29,8 +35,9 @@ local function latest(due, parked, throttled)
   return due
 end
 
--- An endpoint's turn can begin at `due`, or earlier if it could already. Whoever is in line keeps the place.
-local function ready_by(endpoint, due, parked, throttled, now)
+-- An endpoint's turn can begin at `due`, or earlier if it could already. Whoever is in line, or set aside, keeps the place.
+local function ready_by(endpoint, due, parked, throttled, aside, now)
+  if aside then return end
   local place = whole(latest(due, parked, throttled) * TURNS)
   if call('ZADD', READY, 'NX', place, endpoint) == 1 then return end
   if tonumber(call('ZSCORE', READY, endpoint)) >= (now + 1) * TURNS then
@@ -38,7 +45,7 @@ local function ready_by(endpoint, due, parked, throttled, now)
   end
 end
 
--- When deliveries of an ordered endpoint are due that are not due at their place in the order.
+-- When deliveries in the queue of an ordered endpoint are due that are not due at their places.
 local function due_times_of(endpoint)
   return K .. ':w:' .. endpoint
 end
@@ -48,18 +55,31 @@ local function due_at_place(endpoint, name, place)
   return tonumber(call('HGET', due_times_of(endpoint), name) or due_of(place))
 end
 
+-- When the next turn of an endpoint can begin as far as its queue decides; nil when nothing waits. What has to be made anew
+-- is as soon as nothing else holds the endpoint up: at `now`. Whoever does not know that has just held it up.
+local function next_in_queue(endpoint, ordered, changing, now)
+  if changing then return now or 0 end
+  local head = call('ZRANGE', queue_of(endpoint), 0, 0, 'WITHSCORES')
+  if not head[1] then return nil end
+  local place = tonumber(head[2])
+  return ordered and due_at_place(endpoint, head[1], place) or due_of(place)
+end
+
 -- Gives an endpoint the place that its queue, its state and whatever holds it up ask for, whatever place it had. With a
--- time, whoever is in line by then keeps the place, and who comes into line again goes behind those who were.
+-- time, whoever is in line by then, or set aside, keeps the place, and who comes into line again goes behind those who were.
 local function reposition(endpoint, now)
-  local shown = call('HMGET', endpoint_of(endpoint), 's', 'k', 'b', 'f', 'z')
+  local shown = call('HMGET', endpoint_of(endpoint), 's', 'k', 'b', 'f', 'z', 'i', 'y', 't')
   local enabled = shown[1] == ENABLED and not shown[4]
-  local head = enabled and call('ZRANGE', queue_of(endpoint), 0, 0, 'WITHSCORES') or {}
-  if not head[1] then
+  local due = enabled and next_in_queue(endpoint, shown[5], shown[6], now)
+  if due then due = latest(due, shown[2], shown[3]) end
+  if shown[7] then
+    if now and due and due <= now then return end
+    leave_aside(endpoint, shown[8])
+  end
+  if not due then
     call('ZREM', READY, endpoint)
     return
   end
-  local place = tonumber(head[2])
-  local due = latest(shown[5] and due_at_place(endpoint, head[1], place) or due_of(place), shown[2], shown[3])
   if now and due <= now then
     local turn = call('ZSCORE', READY, endpoint)
     if turn and tonumber(turn) < (now + 1) * TURNS then return end
@@ -91,12 +111,12 @@ end
 
 -- Puts a delivery of a new event into a queue.
 local function enqueue(endpoint, name, state, accepted, due)
-  local shown = call('HMGET', endpoint_of(endpoint), 'k', 'b', 'z')
+  local shown = call('HMGET', endpoint_of(endpoint), 'k', 'b', 'z', 'y')
   if shown[3] then
     enqueue_at_place(endpoint, name, new_place(endpoint, shown[3], accepted, due), due)
     if state == ENABLED then reposition(endpoint, accepted) end
   else
     call('ZADD', queue_of(endpoint), score(due), name)
-    if state == ENABLED then ready_by(endpoint, due, shown[1], shown[2], accepted) end
+    if state == ENABLED then ready_by(endpoint, due, shown[1], shown[2], shown[4], accepted) end
   end
 end
