@@ -6,7 +6,7 @@ use posthaste_store::{Accepted, Intake, Missing, NewEvent, Result, StoreError, T
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
-    fault::{Fault, Outcome, damaged},
+    fault::{Fault, Outcome},
     key::{DeliveryKey, millis},
     rows::{RowState, to_json},
     schedule::Place,
@@ -129,8 +129,8 @@ fn fates(work: &mut Work<'_>, tenant: &TenantId, tenant_no: i64, events: &[NewEv
 
 /// Finds the endpoints that an event goes to, among those of its tenant.
 fn targets(work: &mut Work<'_>, tenant: &TenantId, endpoints: &[EndpointId]) -> Outcome<Vec<Target>> {
-    if endpoints.len() > usize::from(u16::MAX) {
-        return Err(damaged("an event matched more than 65,535 endpoints"));
+    if endpoints.len() > usize::from(StoreError::MOST_DELIVERIES) {
+        return Err(StoreError::TooManyDeliveries.into());
     }
     let missing = || Fault::missing(Missing::Endpoint);
     let target = |id: &EndpointId| {
@@ -146,6 +146,8 @@ fn write(work: &mut Work<'_>, tenant_no: i64, event: &Event, targets: &[Target])
     let Event { id, topic, payload, options, .. } = event;
     let (accepted_at, due_at) = (millis(event.accepted_at), millis(event.due_at()));
     let metadata = (!options.metadata.is_empty()).then(|| to_json(&options.metadata)).transpose()?;
+    // Half of what there is of time is enough, and can be added to a time.
+    let retention = options.retention.map(|retention| retention.as_millis().min(i64::MAX as u64 / 2) as i64);
     work.state.last_event += 1;
     let seq = work.state.last_event;
     work.conn
@@ -165,14 +167,13 @@ fn write(work: &mut Work<'_>, tenant_no: i64, event: &Event, targets: &[Target])
             accepted_at,
             metadata,
             options.deliver_at.map(millis),
-            // Half of what there is of time is enough, and can be added to a time.
-            options.retention.map(|retention| retention.as_millis().min(i64::MAX as u64 / 2)),
+            retention,
             options.test,
         ))?;
     for (n, Target { no, endpoint }) in (0..).zip(targets) {
         let key = DeliveryKey { seq, n };
         if endpoint.state == EndpointState::Disabled {
-            insert(work.conn, *no, key, Stands::SkippedAt(accepted_at))?;
+            insert(work.conn, *no, key, Stands::SkippedAt(accepted_at), retention)?;
             continue;
         }
         let place = if endpoint.ordered && options.deliver_at.is_none() {
@@ -180,14 +181,21 @@ fn write(work: &mut Work<'_>, tenant_no: i64, event: &Event, targets: &[Target])
         } else {
             due_at
         };
-        schedule(work, *no, Place { due_at: place, key }, due_at)?;
+        schedule(work, *no, Place { due_at: place, key }, due_at, retention)?;
     }
     Ok(targets.len() as u32)
 }
 
-/// Writes a delivery that is due at a time, and has a place in the queue of its endpoint.
-pub(crate) fn schedule(work: &mut Work<'_>, endpoint_no: i64, place: Place, due_at: i64) -> Outcome<()> {
-    insert(work.conn, endpoint_no, place.key, Stands::Scheduled { place: place.due_at, due_at })?;
+/// Writes a delivery that is due at a time, and has a place in the queue of its endpoint. So long after it is over retention
+/// looks at its event, if it does for the sake of this one.
+pub(crate) fn schedule(
+    work: &mut Work<'_>,
+    endpoint_no: i64,
+    place: Place,
+    due_at: i64,
+    look_after: Option<i64>,
+) -> Outcome<()> {
+    insert(work.conn, endpoint_no, place.key, Stands::Scheduled { place: place.due_at, due_at }, look_after)?;
     work.state.schedule.add_due(endpoint_no, place, due_at);
     Ok(())
 }
@@ -198,7 +206,13 @@ enum Stands {
     SkippedAt(i64),
 }
 
-fn insert(conn: &Connection, endpoint_no: i64, key: DeliveryKey, stands: Stands) -> Outcome<()> {
+fn insert(
+    conn: &Connection,
+    endpoint_no: i64,
+    key: DeliveryKey,
+    stands: Stands,
+    look_after: Option<i64>,
+) -> Outcome<()> {
     let (state, place, attempt_at, completed_at) = match stands {
         Stands::Scheduled { place, due_at } => {
             (RowState::Scheduled, Some(place), (due_at != place).then_some(due_at), None)
@@ -207,9 +221,19 @@ fn insert(conn: &Connection, endpoint_no: i64, key: DeliveryKey, stands: Stands)
     };
     conn.prepare_cached(
         "INSERT INTO deliveries
-             (event_seq, n, endpoint_no, state, leases, attempts, failures, due_at, attempt_at, completed_at)
-         VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?)",
+             (event_seq, n, endpoint_no, state, leases, attempts, failures, due_at, attempt_at, completed_at,
+              look_after_ms)
+         VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?)",
     )?
-    .execute((key.seq, key.n, endpoint_no, state as i64, place, attempt_at, completed_at))?;
+    .execute((
+        key.seq,
+        key.n,
+        endpoint_no,
+        state as i64,
+        place,
+        attempt_at,
+        completed_at,
+        look_after,
+    ))?;
     Ok(())
 }

@@ -16,20 +16,15 @@ use crate::{
     writer::Work,
 };
 
+/// How many requests a call looks at in vain, and how many endpoints beside: more of either would make it long.
+pub(crate) const IN_VAIN: usize = 1_000;
+
 /// Leases what was asked for by hand, and then what is due, endpoint by endpoint.
 pub(crate) fn lease(work: &mut Work<'_>, request: &LeaseRequest) -> Outcome<Leases> {
     owner(work, request.epoch)?;
     throttle(work, request)?;
-    let mut call = Call {
-        request,
-        now: millis(request.now),
-        expires_at: until(request.now, request.lease_for),
-        batch: 0,
-        entries: Vec::new(),
-        leased: Vec::new(),
-        reader: Reader::default(),
-    };
-    manual::lease(work, &mut call)?;
+    let mut call = Call::new(request);
+    let requests_unseen = manual::lease(work, &mut call)?;
     // The batch has its number before its row: the row is written when it is known what goes into it.
     call.batch = work.state.last_lease as i64 + 1;
     turns::lease(work, &mut call)?;
@@ -38,7 +33,9 @@ pub(crate) fn lease(work: &mut Work<'_>, request: &LeaseRequest) -> Outcome<Leas
     }
     let next_turn = work.state.schedule.next_turn(call.now);
     let next_due = if work.state.manual_asked { Some(call.now) } else { next_turn };
-    Ok(Leases { leases: call.leased, next_due: next_due.map(rows::time).transpose()? })
+    let next_due = next_due.map(rows::time).transpose()?;
+    let unseen = call.room() > 0 && (call.is_tired() || requests_unseen);
+    Ok(Leases { leases: call.leased, next_due, unseen })
 }
 
 /// Notes the throttles that are new.
@@ -68,13 +65,42 @@ pub(crate) struct Call<'a> {
     batch: i64,
     entries: Vec<Entry>,
     leased: Vec<Lease>,
+    /// How many endpoints it has looked at without giving anything of them.
+    in_vain: usize,
     reader: Reader,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub(crate) fn new(request: &'a LeaseRequest) -> Self {
+        Self {
+            request,
+            now: millis(request.now),
+            expires_at: until(request.now, request.lease_for),
+            batch: 0,
+            entries: Vec::new(),
+            leased: Vec::new(),
+            in_vain: 0,
+            reader: Reader::default(),
+        }
+    }
+
     /// How many more it may give.
     pub(crate) fn room(&self) -> usize {
         self.request.limit.saturating_sub(self.leased.len())
+    }
+
+    pub(crate) fn look_in_vain(&mut self) {
+        self.in_vain += 1;
+    }
+
+    /// Whether it is to end before it has seen everybody.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.in_vain >= IN_VAIN
+    }
+
+    /// Whether it may look for more.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.room() > 0 && !self.is_tired()
     }
 
     /// Leases a delivery that is due.

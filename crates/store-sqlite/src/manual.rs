@@ -8,7 +8,7 @@ use crate::{
     endpoints,
     fault::{Outcome, damaged},
     key::{DeliveryKey, millis},
-    leasing::{Call, Given},
+    leasing::{Call, Given, IN_VAIN},
     queue,
     rows::{self, RowState},
     settling::{give_lease_up, insert_attempt},
@@ -47,10 +47,12 @@ struct Asked {
     wanted: bool,
 }
 
-/// Leases what was asked for, in that order, and forgets what may not be made any more.
-pub(crate) fn lease(work: &mut Work<'_>, call: &mut Call<'_>) -> Outcome<()> {
+/// Leases what was asked for, in that order, and forgets what may not be made any more; says whether it was tired of that
+/// before it had seen all.
+pub(crate) fn lease(work: &mut Work<'_>, call: &mut Call<'_>) -> Outcome<bool> {
     let mut room = call.request.manual.min(call.room());
-    while work.state.manual_asked && room > 0 {
+    let mut in_vain = 0;
+    while work.state.manual_asked && room > 0 && in_vain < IN_VAIN {
         let asked = next(work.conn, room)?;
         work.state.manual_asked = asked.len() == room;
         for one in asked {
@@ -59,13 +61,14 @@ pub(crate) fn lease(work: &mut Work<'_>, call: &mut Call<'_>) -> Outcome<()> {
                 room -= 1;
             } else {
                 forget(work.conn, one.no)?;
+                in_vain += 1;
             }
         }
     }
     if room == 0 && work.state.manual_asked {
         work.state.manual_asked = self::asked(work.conn)?;
     }
-    Ok(())
+    Ok(work.state.manual_asked && in_vain >= IN_VAIN)
 }
 
 /// The next that wait for their lease.
@@ -104,6 +107,13 @@ fn lease_one(work: &mut Work<'_>, call: &mut Call<'_>, asked: &Asked) -> Outcome
     work.conn
         .prepare_cached("UPDATE manual_attempts SET lease = ?, epoch = ?, expires_at = ? WHERE no = ?")?
         .execute((number, epoch.0, call.expires_at, asked.no))?;
+    Ok(())
+}
+
+/// Forgets what was asked for of a delivery and has not begun.
+pub(crate) fn forget_asked(conn: &Connection, key: DeliveryKey) -> Outcome<()> {
+    conn.prepare_cached("DELETE FROM manual_attempts WHERE event_seq = ? AND n = ? AND lease IS NULL")?
+        .execute((key.seq, key.n))?;
     Ok(())
 }
 
@@ -159,12 +169,12 @@ fn record(conn: &Connection, key: DeliveryKey, attempt: &Attempt) -> Outcome<()>
     Ok(())
 }
 
-/// Makes a delivery delivered, whatever it was before.
+/// Makes a delivery delivered, whatever it was before. Its event may be over sooner for that.
 fn deliver(work: &mut Work<'_>, key: DeliveryKey, endpoint_no: i64, now: i64) -> Outcome<()> {
     give_lease_up(work, key)?;
     work.conn
         .prepare_cached(
-            "UPDATE deliveries SET state = ?1, due_at = NULL, attempt_at = NULL, completed_at = ?2
+            "UPDATE deliveries SET state = ?1, due_at = NULL, attempt_at = NULL, completed_at = ?2, look_after_ms = 0
              WHERE event_seq = ?3 AND n = ?4 AND state <> ?1",
         )?
         .execute((RowState::Delivered as i64, now, key.seq, key.n))?;
@@ -180,12 +190,10 @@ pub(crate) struct LeftBehind {
     pub(crate) lease: LeaseId,
 }
 
-/// The leases that ran out, and those of older epochs, but for the spared ones.
+/// The leases that nobody will settle.
 pub(crate) fn left_behind(
     conn: &Connection,
-    epoch: Epoch,
-    now: i64,
-    spared: impl Fn(Epoch) -> bool,
+    is_left_behind: impl Fn(Epoch, i64) -> bool,
 ) -> Outcome<Vec<LeftBehind>> {
     let mut statement = conn.prepare_cached(
         "SELECT no, event_seq, n, lease, epoch, expires_at FROM manual_attempts
@@ -195,8 +203,7 @@ pub(crate) fn left_behind(
     let mut left_behind = Vec::new();
     while let Some(row) = found.next()? {
         let lease = LeaseId { epoch: Epoch(row.get(4)?), number: row.get(3)? };
-        let expires_at: i64 = row.get(5)?;
-        if expires_at <= now || (lease.epoch < epoch && !spared(lease.epoch)) {
+        if is_left_behind(lease.epoch, row.get(5)?) {
             let key = DeliveryKey { seq: row.get(1)?, n: row.get(2)? };
             left_behind.push(LeftBehind { no: row.get(0)?, key, lease });
         }

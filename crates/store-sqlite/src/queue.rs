@@ -23,6 +23,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Before anything behind a place is read.
+    pub(crate) fn nothing(read_to: Place) -> Self {
+        Self { due: Vec::new(), read_to, head: None, waiting: None }
+    }
+
     /// Tells the schedule, which had given the turn.
     pub(crate) fn end_turn(&self, schedule: &mut Schedule, endpoint_no: i64, now: i64) {
         if let (Some(first), Some(until)) = (self.waiting, self.head) {
@@ -48,7 +53,7 @@ pub(crate) fn read(
          ORDER BY due_at, event_seq, n",
     )?;
     let mut rows = statement.query((endpoint_no, read_to.due_at, read_to.key.seq, read_to.key.n))?;
-    let mut found = Found { due: Vec::new(), read_to, head: None, waiting: None };
+    let mut found = Found::nothing(read_to);
     while let Some(row) = rows.next()? {
         let place = rows::place(row.get(0)?, row.get(1)?, row.get(2)?);
         let leased = leases.contains(place.key);
@@ -79,7 +84,7 @@ pub(crate) fn read_first(
          ORDER BY due_at, event_seq, n",
     )?;
     let mut rows = statement.query((endpoint_no, read_to.due_at, read_to.key.seq, read_to.key.n))?;
-    let mut found = Found { due: Vec::new(), read_to, head: None, waiting: None };
+    let mut found = Found::nothing(read_to);
     while let Some(row) = rows.next()? {
         let place = rows::place(row.get(0)?, row.get(1)?, row.get(2)?);
         let due_at: i64 = row.get(3)?;

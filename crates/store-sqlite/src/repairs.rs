@@ -5,7 +5,7 @@ use rusqlite::OptionalExtension as _;
 
 use crate::{
     endpoints,
-    fault::{Fault, Outcome, damaged},
+    fault::{Fault, Outcome},
     intake,
     key::{DeliveryKey, millis},
     manual, queue,
@@ -93,6 +93,7 @@ fn cancel(work: &mut Work<'_>, tenant: &TenantId, id: DeliveryId, now: i64) -> O
         return Err(StoreError::DeliveryOver(state).into());
     }
     give_lease_up(work, key)?;
+    manual::forget_asked(work.conn, key)?;
     work.conn
         .prepare_cached(
             "UPDATE deliveries SET state = ?, due_at = NULL, attempt_at = NULL, completed_at = ?
@@ -112,13 +113,15 @@ fn send(
     now: i64,
 ) -> Outcome<Sent> {
     let tenant_no = work.state.tenant(work.conn, tenant)?.no;
-    let (seq, accepted_at, place): (i64, i64, i64) = work
+    let (seq, accepted_at, place, retention): (i64, i64, i64, Option<i64>) = work
         .conn
         .prepare_cached(
-            "SELECT seq, accepted_at, max(accepted_at, ifnull(deliver_at, accepted_at))
+            "SELECT seq, accepted_at, max(accepted_at, ifnull(deliver_at, accepted_at)), retention_ms
              FROM events WHERE tenant_no = ? AND id = ?",
         )?
-        .query_row((tenant_no, event.as_str()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row((tenant_no, event.as_str()), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?
         .ok_or(Fault::missing(Missing::Event))?;
     let endpoint = endpoints::find(work.conn, tenant, endpoint)?;
@@ -136,13 +139,16 @@ fn send(
     if endpoint.state == EndpointState::Disabled {
         return Err(StoreError::EndpointClosed(endpoint.state).into());
     }
-    let n = u16::try_from(next).map_err(|_| damaged("an event with more than 65,535 deliveries"))?;
+    let room = u16::try_from(next).ok().filter(|n| *n < StoreError::MOST_DELIVERIES);
+    let n = room.ok_or(StoreError::TooManyDeliveries)?;
     let key = DeliveryKey { seq, n };
     work.conn
         .prepare_cached("UPDATE events SET deliveries = deliveries + 1, sent = sent + 1 WHERE seq = ?")?
         .execute([seq])?;
     let place = if endpoint.ordered { place } else { now };
-    intake::schedule(work, endpoint_no, Place { due_at: place, key }, now)?;
+    // The first delivery of an event must say when that is over: retention may have come by, and looks for it no more.
+    let look_after = retention.or((next == 0).then_some(0));
+    intake::schedule(work, endpoint_no, Place { due_at: place, key }, now, look_after)?;
     work.state.wake();
     Ok(Sent { delivery: key.id(accepted_at), created: true })
 }

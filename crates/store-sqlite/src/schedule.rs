@@ -5,9 +5,14 @@
 //! how far each queue has been leased, so that a lease never reads what it read before. All of it can be rebuilt from the
 //! tables, but for what the owner throttles ([`crate::throttles`]).
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
-use crate::key::DeliveryKey;
+use posthaste_model::TenantId;
+
+use crate::{
+    key::DeliveryKey,
+    line::{End, Line, Ticket, Waiting},
+};
 
 /// A place in an endpoint's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +31,8 @@ pub(crate) struct Schedule {
     queues: HashMap<i64, Queue>,
     /// Endpoints whose turn comes later, by when.
     waiting: BTreeSet<(i64, i64)>,
-    /// Endpoints that are due, in the order of their turns.
-    line: VecDeque<i64>,
+    /// Endpoints that are due, and the tenants of those that are set aside.
+    line: Line,
 }
 
 #[derive(Debug)]
@@ -55,13 +60,34 @@ impl Queue {
         let at = head.max(self.hold_until).max(self.throttled_until).max(waits_until);
         (at != FOR_EVER).then_some(at)
     }
+
+    fn is_in_line(&self) -> bool {
+        matches!(self.position, Position::InLine(_))
+    }
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Position {
     Idle,
     Waiting { at: i64 },
-    InLine,
+    InLine(Ticket),
+}
+
+/// Who comes up in line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// One that stands there itself.
+    Turn(Begun),
+    /// One that has endpoints set aside.
+    Tenant(TenantId),
+}
+
+/// The turn of an endpoint. [`Schedule::end_turn`] or [`Schedule::set_aside`] must follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) endpoint: i64,
+    /// Where its queue goes on.
+    pub(crate) read_to: Place,
 }
 
 /// The hold of an endpoint that gets no turn at all.
@@ -82,7 +108,7 @@ impl Schedule {
         queue.head = Some(queue.head.map_or(due_at, |head| head.min(due_at)));
         queue.waits_for.take_if(|(head, _)| place < *head);
         // Whoever is in line keeps the place.
-        if queue.position != Position::InLine {
+        if !queue.is_in_line() {
             self.position(endpoint);
         }
     }
@@ -100,7 +126,7 @@ impl Schedule {
     pub(crate) fn throttle(&mut self, endpoint: i64, until: i64, now: i64) {
         let queue = self.queue(endpoint);
         queue.throttled_until = until;
-        if queue.position != Position::InLine || until > now {
+        if !queue.is_in_line() || until > now {
             self.position(endpoint);
         }
     }
@@ -132,26 +158,57 @@ impl Schedule {
         queue.head = head;
         queue.waits_for = None;
         // Whoever is in line keeps the place.
-        if queue.position != Position::InLine || queue.ready_at().is_none_or(|at| at > now) {
+        if !queue.is_in_line() || queue.ready_at().is_none_or(|at| at > now) {
             self.position(endpoint);
         }
     }
 
-    /// The endpoint whose turn it is, and where its queue goes on. [`Self::end_turn`] or
-    /// [`Self::postpone_turn`] must follow.
-    pub(crate) fn begin_turn(&mut self, now: i64) -> Option<(i64, Place)> {
+    /// Puts those whose time has come behind everyone in line; says where the line ends then.
+    pub(crate) fn line_up(&mut self, now: i64) -> End {
         while let Some(&(at, endpoint)) = self.waiting.first()
             && at <= now
         {
             self.waiting.pop_first();
-            self.queue(endpoint).position = Position::InLine;
-            self.line.push_back(endpoint);
+            self.join_line(endpoint);
         }
-        let endpoint = self.line.pop_front()?;
+        self.line.end()
+    }
+
+    /// Who comes up of those who stood in line at `end`. A tenant goes behind everyone.
+    pub(crate) fn next(&mut self, end: End) -> Option<Next> {
+        Some(match self.line.next(end)? {
+            Waiting::Endpoint(endpoint) => Next::Turn(self.begin_turn(endpoint)),
+            Waiting::Tenant(tenant) => Next::Tenant(tenant),
+        })
+    }
+
+    /// Who comes up of those of a tenant that are set aside.
+    pub(crate) fn next_aside(&mut self, tenant: &TenantId) -> Option<Begun> {
+        let endpoint = self.line.next_aside(tenant)?;
+        Some(self.begin_turn(endpoint))
+    }
+
+    fn begin_turn(&mut self, endpoint: i64) -> Begun {
         let queue = self.queue(endpoint);
         queue.position = Position::Idle;
         queue.waits_for = None;
-        Some((endpoint, queue.read_to))
+        Begun { endpoint, read_to: queue.read_to }
+    }
+
+    /// An endpoint that cannot have its turn, because its tenant may have nothing, waits with those it shares that with.
+    pub(crate) fn set_aside(&mut self, endpoint: i64, tenant: &TenantId) {
+        let ticket = self.line.set_aside(endpoint, tenant);
+        self.queue(endpoint).position = Position::InLine(ticket);
+    }
+
+    /// Whether any endpoints of a tenant are set aside.
+    pub(crate) fn has_aside(&self, tenant: &TenantId) -> bool {
+        self.line.has_aside(tenant)
+    }
+
+    /// The tenant goes behind everyone in line.
+    pub(crate) fn go_behind(&mut self, tenant: &TenantId) {
+        self.line.go_behind(tenant);
     }
 
     /// The first in the queue of an ordered endpoint, whose turn it is, is not due before `until`.
@@ -166,15 +223,14 @@ impl Schedule {
         queue.head = head;
         match queue.ready_at() {
             // Behind everyone who waits already, however long this head has been due.
-            Some(at) if at <= now => self.postpone_turn(endpoint),
+            Some(at) if at <= now => self.join_line(endpoint),
             _ => self.position(endpoint),
         }
     }
 
-    /// The turn comes after everybody else's.
-    pub(crate) fn postpone_turn(&mut self, endpoint: i64) {
-        self.queue(endpoint).position = Position::InLine;
-        self.line.push_back(endpoint);
+    fn join_line(&mut self, endpoint: i64) {
+        let ticket = self.line.join(endpoint);
+        self.queue(endpoint).position = Position::InLine(ticket);
     }
 
     /// When the next turn can begin; none: nothing is scheduled that time alone would bring.
@@ -201,7 +257,7 @@ impl Schedule {
         let old =
             std::mem::replace(&mut queue.position, at.map_or(Position::Idle, |at| Position::Waiting { at }));
         match old {
-            Position::InLine => self.line.retain(|&other| other != endpoint),
+            Position::InLine(ticket) => self.line.leave(ticket),
             Position::Waiting { at } => {
                 self.waiting.remove(&(at, endpoint));
             }
@@ -223,10 +279,29 @@ mod tests {
         Place { due_at, key: DeliveryKey { seq, n: 0 } }
     }
 
+    /// The first turn of those who are due, if an endpoint comes up.
+    fn first(schedule: &mut Schedule, now: i64) -> Option<(i64, Place)> {
+        let end = schedule.line_up(now);
+        match schedule.next(end)? {
+            Next::Turn(Begun { endpoint, read_to }) => Some((endpoint, read_to)),
+            Next::Tenant(_) => None,
+        }
+    }
+
     /// Takes turns until nothing is due, each reading its whole queue; answers with the order.
     fn turns(schedule: &mut Schedule, now: i64) -> Vec<i64> {
         std::iter::from_fn(|| {
-            let (endpoint, _) = schedule.begin_turn(now)?;
+            let (endpoint, _) = first(schedule, now)?;
+            schedule.end_turn(endpoint, now, place(now, i64::MAX), None);
+            Some(endpoint)
+        })
+        .collect()
+    }
+
+    /// Takes the turns of those of a tenant that are set aside likewise.
+    fn turns_aside(schedule: &mut Schedule, tenant: &TenantId, now: i64) -> Vec<i64> {
+        std::iter::from_fn(|| {
+            let Begun { endpoint, .. } = schedule.next_aside(tenant)?;
             schedule.end_turn(endpoint, now, place(now, i64::MAX), None);
             Some(endpoint)
         })
@@ -249,7 +324,7 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.add(1, place(1, 1));
         schedule.add(2, place(2, 2));
-        let (endpoint, _) = schedule.begin_turn(5).unwrap();
+        let (endpoint, _) = first(&mut schedule, 5).unwrap();
         assert_eq!(endpoint, 1);
         schedule.end_turn(1, 5, place(1, 1), Some(1));
         assert_eq!(turns(&mut schedule, 5), [2, 1]);
@@ -275,7 +350,7 @@ mod tests {
         for endpoint in [1, 2] {
             schedule.add(endpoint, place(endpoint, endpoint));
         }
-        let (endpoint, _) = schedule.begin_turn(5).unwrap();
+        let (endpoint, _) = first(&mut schedule, 5).unwrap();
         assert_eq!(endpoint, 2);
         schedule.end_turn(2, 5, place(2, 2), Some(2));
         schedule.add(1, place(4, 3));
@@ -287,11 +362,11 @@ mod tests {
     fn what_is_added_behind_the_reading_place_pulls_it_back() {
         let mut schedule = Schedule::default();
         schedule.add(1, place(10, 5));
-        let (_, from) = schedule.begin_turn(10).unwrap();
+        let (_, from) = first(&mut schedule, 10).unwrap();
         assert!(from < place(10, 5));
         schedule.end_turn(1, 10, place(10, 5), None);
         schedule.add(1, place(10, 3));
-        let (_, from) = schedule.begin_turn(10).unwrap();
+        let (_, from) = first(&mut schedule, 10).unwrap();
         assert!(from < place(10, 3));
     }
 
@@ -312,10 +387,9 @@ mod tests {
         for endpoint in [1, 2] {
             schedule.add(endpoint, place(endpoint, endpoint));
         }
-        let (first, _) = schedule.begin_turn(5).unwrap();
-        schedule.postpone_turn(first);
-        schedule.throttle(2, 4, 5);
-        assert_eq!(turns(&mut schedule, 5), [2, 1]);
+        schedule.line_up(5);
+        schedule.throttle(1, 4, 5);
+        assert_eq!(turns(&mut schedule, 5), [1, 2]);
     }
 
     #[test]
@@ -335,7 +409,7 @@ mod tests {
     fn waiting_for_the_first() -> Schedule {
         let mut schedule = Schedule::default();
         schedule.add(1, place(10, 5));
-        let (_, from) = schedule.begin_turn(10).unwrap();
+        let (_, from) = first(&mut schedule, 10).unwrap();
         schedule.wait_for(1, place(10, 5), 30);
         schedule.end_turn(1, 10, from, Some(30));
         schedule
@@ -369,5 +443,59 @@ mod tests {
         assert_eq!(turns(&mut schedule, 5), NOBODY);
         schedule.add(1, place(2, 2));
         assert_eq!(turns(&mut schedule, 5), [1]);
+    }
+
+    /// Three endpoints that are due and set aside, and their tenant.
+    fn three_aside() -> (Schedule, TenantId) {
+        let (mut schedule, acme) = (Schedule::default(), "acme".parse().unwrap());
+        for endpoint in [1, 2, 3] {
+            schedule.add(endpoint, place(endpoint, endpoint));
+        }
+        for endpoint in [1, 2, 3] {
+            assert_eq!(first(&mut schedule, 5).unwrap().0, endpoint);
+            schedule.set_aside(endpoint, &acme);
+        }
+        (schedule, acme)
+    }
+
+    #[test]
+    fn who_is_set_aside_comes_up_with_its_tenant() {
+        let (mut schedule, acme) = three_aside();
+        let end = schedule.line_up(5);
+        assert_eq!(schedule.next(end), Some(Next::Tenant(acme.clone())));
+        assert_eq!(schedule.next(end), None);
+        assert_eq!(schedule.next_turn(5), Some(5), "they are due");
+        assert_eq!(turns_aside(&mut schedule, &acme, 5), [1, 2, 3]);
+        assert_eq!(schedule.next_turn(5), None);
+    }
+
+    #[test]
+    fn who_is_set_aside_keeps_the_place() {
+        let (mut schedule, acme) = three_aside();
+        schedule.add(1, place(4, 9));
+        schedule.hold(1, i64::MIN);
+        schedule.throttle(1, 4, 5);
+        schedule.restart(1, Some(3), 5);
+        assert_eq!(turns_aside(&mut schedule, &acme, 5), [1, 2, 3]);
+    }
+
+    /// What keeps an endpoint back that is set aside, and when its turn can be then.
+    #[track_caller]
+    fn check_kept_back(keep_back: fn(&mut Schedule), ready_at: Option<i64>) {
+        let (mut schedule, acme) = three_aside();
+        keep_back(&mut schedule);
+        assert_eq!(turns_aside(&mut schedule, &acme, 5), [1, 3]);
+        assert_eq!(schedule.next_turn(5), ready_at);
+        assert_eq!(turns(&mut schedule, 99), ready_at.map_or(vec![], |_| vec![2]));
+    }
+
+    #[test]
+    fn who_is_set_aside_can_be_kept_back() {
+        check_kept_back(|schedule| schedule.hold(2, 20), Some(20));
+        check_kept_back(|schedule| schedule.hold(2, FOR_EVER), None);
+        check_kept_back(|schedule| schedule.throttle(2, 20, 5), Some(20));
+        check_kept_back(|schedule| schedule.restart(2, Some(20), 5), Some(20));
+        check_kept_back(|schedule| schedule.occupy(2), None);
+        check_kept_back(|schedule| schedule.clear(2), None);
     }
 }

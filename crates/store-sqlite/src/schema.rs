@@ -4,8 +4,12 @@ use rusqlite::Connection;
 use crate::fault::Outcome;
 
 /// Each step takes the schema from its index to the next version. A step that was released never changes.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("schema/0001_first.sql"), include_str!("schema/0002_limits_and_repairs.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema/0001_first.sql"),
+    include_str!("schema/0002_limits_and_repairs.sql"),
+    include_str!("schema/0003_retention.sql"),
+    include_str!("schema/0004_leases_given_up.sql"),
+];
 
 /// Bytes. Larger than SQLite's default, because rows carry payloads.
 const PAGE_SIZE: u32 = 8_192;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use crate::{
     endpoints::{self, Queue},
     fault::{Outcome, damaged},
+    given_up,
     key::{DeliveryKey, millis},
     leases::{Ended, LiveLease},
     manual, notices,
@@ -23,10 +24,11 @@ pub(crate) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Outcome<Se
     } else {
         settle_due(work, key, settlement)?
     };
-    if settled == Settled::Stale
-        && let Some(attempt) = &settlement.attempt
-    {
-        record_late(work.conn, key, settlement, attempt)?;
+    if settled == Settled::Stale {
+        given_up::forget(work.conn, key, settlement.lease)?;
+        if let Some(attempt) = &settlement.attempt {
+            record_late(work.conn, key, settlement, attempt)?;
+        }
     }
     Ok(settled)
 }
@@ -114,10 +116,10 @@ pub(crate) fn move_on(
     Ok(())
 }
 
-/// Ends a lease, and its row in the journal with the last lease of the call; says whether it was live.
-pub(crate) fn end_lease(work: &mut Work<'_>, key: DeliveryKey) -> Outcome<bool> {
+/// Ends a lease that is live, and its row in the journal with the last lease of the call.
+pub(crate) fn end_lease(work: &mut Work<'_>, key: DeliveryKey) -> Outcome<()> {
     let ended = work.state.leases_mut().remove(key);
-    let Some(Ended { batch, endpoint_no }) = ended else { return Ok(false) };
+    let Some(Ended { batch, endpoint_no }) = ended else { return Ok(()) };
     if let Some(batch) = batch {
         work.conn.prepare_cached("DELETE FROM lease_journal WHERE batch = ?")?.execute([batch])?;
     }
@@ -127,17 +129,17 @@ pub(crate) fn end_lease(work: &mut Work<'_>, key: DeliveryKey) -> Outcome<bool> 
     {
         work.state.wake();
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Ends the lease of a delivery that is in flight, and counts it as over: what comes of the request changes nothing.
 pub(crate) fn give_lease_up(work: &mut Work<'_>, key: DeliveryKey) -> Outcome<()> {
-    if end_lease(work, key)? {
-        work.conn
-            .prepare_cached("UPDATE deliveries SET leases = leases + 1 WHERE event_seq = ? AND n = ?")?
-            .execute((key.seq, key.n))?;
-    }
-    Ok(())
+    let Some(lease) = work.state.leases().get(key).copied() else { return Ok(()) };
+    end_lease(work, key)?;
+    work.conn
+        .prepare_cached("UPDATE deliveries SET leases = leases + 1 WHERE event_seq = ? AND n = ?")?
+        .execute((key.seq, key.n))?;
+    given_up::remember(work.conn, key, &lease)
 }
 
 /// Records the attempt of a lease that is not live any more, once.
@@ -163,9 +165,11 @@ fn record_late(
         "SELECT 1 FROM attempts WHERE event_seq = ? AND n = ? AND id = ?",
         (key.seq, key.n, attempt.id.uuid().as_bytes()),
     )?;
-    if recorded {
-        return Ok(());
-    }
+    if recorded { Ok(()) } else { record_only(conn, key, attempt) }
+}
+
+/// Records an attempt that changes nothing of its delivery.
+pub(crate) fn record_only(conn: &Connection, key: DeliveryKey, attempt: &Attempt) -> Outcome<()> {
     insert_attempt(conn, key, attempt)?;
     conn.prepare_cached("UPDATE deliveries SET attempts = attempts + 1 WHERE event_seq = ? AND n = ?")?
         .execute((key.seq, key.n))?;

@@ -11,10 +11,13 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
     fault::{Fault, Outcome},
+    given_up,
     leases::{self, LiveLeases},
     manual, meta,
     order::LastPlaces,
-    queue, rows,
+    queue,
+    retention::Walked,
+    rows,
     schedule::{FOR_EVER, Schedule},
     shared::Shared,
     throttles::Throttles,
@@ -34,6 +37,7 @@ pub(crate) struct State {
     pub(crate) last_places: LastPlaces,
     /// Whether manual attempts wait for their lease.
     pub(crate) manual_asked: bool,
+    pub(crate) walked: Walked,
     pub(crate) owner: Option<Owner>,
     /// What the owner, or one before, said of endpoints.
     pub(crate) throttles: Throttles,
@@ -95,11 +99,12 @@ impl State {
             schedule: Schedule::default(),
             last_places: LastPlaces::default(),
             manual_asked: manual::asked(conn)?,
+            walked: Walked::default(),
             owner: None,
             throttles: Throttles::default(),
             released: HashMap::new(),
             attending: BTreeMap::new(),
-            last_lease: last_lease.max(manual::last_lease(conn)?),
+            last_lease: last_lease.max(manual::last_lease(conn)?).max(given_up::last_lease(conn)?),
             last_event,
             made_views: HashMap::new(),
             wake: false,

@@ -8,7 +8,7 @@ mod fixture;
 use std::time::Duration;
 
 use fixture::Sqlite;
-use posthaste_model::{DeliveryState, ErrorClass, Next};
+use posthaste_model::{DeliveryState, EndpointState, ErrorClass, Next};
 use posthaste_store::{
     Retain, Settled,
     conformance::{Driver, replied},
@@ -93,4 +93,46 @@ async fn what_is_removed_takes_along_what_was_asked_for() {
     let settlement = driver.settlement(&manual, replied(200), Next::Delivered);
     let settled = driver.store().settle([settlement].into()).await.unwrap();
     assert_eq!(settled, [Settled::Stale]);
+}
+
+#[tokio::test]
+async fn many_requests_that_come_to_nothing_keep_nobody_waiting() {
+    let mut driver = Driver::new(Sqlite::new()).await;
+    let tenant = driver.tenant("acme").await;
+    let (paused, other) = (driver.endpoint(&tenant).await, driver.endpoint(&tenant).await);
+    driver.accept(&tenant, "evt", &[&paused]).await;
+    let delivery = driver.delivery_of(&tenant, "evt").await;
+    for _ in 0..1_050 {
+        driver.ask(&delivery, false).await.unwrap();
+    }
+    driver.turn(&paused, EndpointState::Paused).await;
+    for (id, unseen) in [("a", true), ("b", false)] {
+        driver.accept(&tenant, id, &[&other]).await;
+        let given = driver.lease_with(|request| request.manual = 10).await;
+        let events: Vec<_> = given.leases.iter().map(|lease| lease.event.id.as_str()).collect();
+        assert_eq!((events, given.unseen), (vec![id], unseen));
+        assert_eq!(given.next_due, unseen.then(|| driver.now()));
+    }
+}
+
+#[tokio::test]
+async fn only_what_waits_is_forgotten_where_its_delivery_is_given_up() {
+    let mut driver = Driver::new(Sqlite::new()).await;
+    let tenant = driver.tenant("acme").await;
+    let endpoint = driver.endpoint(&tenant).await;
+    for id in ["given-up", "kept"] {
+        driver.accept(&tenant, id, &[&endpoint]).await;
+    }
+    let given_up = driver.delivery_of(&tenant, "given-up").await;
+    for _ in 0..2 {
+        driver.ask(&given_up, false).await.unwrap();
+    }
+    let begun = driver.lease_up_to(1, 1).await.remove(0);
+    driver.ask(&driver.delivery_of(&tenant, "kept").await, false).await.unwrap();
+    driver.cancel(&given_up).await.unwrap();
+    let given = driver.lease().await;
+    let given: Vec<_> = given.iter().map(|lease| (lease.event.id.as_str(), lease.manual)).collect();
+    assert_eq!((begun.manual, given), (true, vec![("kept", true), ("kept", false)]));
+    assert_eq!(driver.settle(&begun, replied(200), Next::Delivered).await, Settled::Applied);
+    driver.check_invariants().await;
 }

@@ -3,7 +3,7 @@
 // A test fails when its preparations do.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use posthaste_model::{
     AttemptId, DeliveryState, EndpointEffects, EndpointId, EventOptions, Health, HealthEffect, Next,
@@ -11,13 +11,14 @@ use posthaste_model::{
 };
 use posthaste_store::{
     Catalogue as _, Deliveries as _, DeliveryFilter, Intake as _, Notices as _, Page, Partition,
-    Queries as _, Repairs as _, Settled, Settlement,
+    Queries as _, Repairs as _, Retain, Retention as _, Settled, Settlement,
     conformance::{START, TTL, attempt, fares, replied, sample_request},
 };
 use posthaste_store_sqlite::SqliteStore;
 use rusqlite::{Connection, params};
 
 const FIRST: &str = include_str!("../src/schema/0001_first.sql");
+const SECOND: &str = include_str!("../src/schema/0002_limits_and_repairs.sql");
 
 fn endpoint_id() -> EndpointId {
     EndpointId::mint(at(0), [7; 10])
@@ -126,14 +127,56 @@ async fn a_file_of_the_first_build_goes_on() {
     assert!(store.view(&tenant).await.is_ok());
 }
 
+/// Writes what the second build would have of the same events, each of which is kept for a second, and of one that matched
+/// nobody.
+fn write_second(path: &Path) {
+    write_first(path);
+    let conn = Connection::open(path).unwrap();
+    conn.execute_batch(SECOND).unwrap();
+    conn.execute(
+        "INSERT INTO events (seq, tenant_no, id, topic, payload, deliveries, accepted_at)
+         VALUES (4, 1, 'unmatched', 'order.paid', x'31', 0, ?1)",
+        [START],
+    )
+    .unwrap();
+    conn.execute("UPDATE events SET retention_ms = 1000", []).unwrap();
+    conn.pragma_update(None, "user_version", 2).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_file_of_the_second_build_keeps_is_over_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("posthaste.db");
+    write_second(&path);
+    let store = SqliteStore::open(&path).unwrap();
+    let tenant: TenantId = "acme".parse().unwrap();
+    let partition = Partition(0);
+    let long = Duration::from_secs(3_600);
+    let prune = async |secs| {
+        let retain = Retain { delivered: long, failed: long };
+        store.prune(partition, retain, at(secs), None, 10).await.unwrap().removed
+    };
+    assert_eq!(prune(1).await, 0, "for their whole period");
+    assert_eq!(prune(2).await, 2);
+    let left = store.events(&tenant, Page::first(10)).await.unwrap().rows;
+    assert_eq!(left.iter().map(|record| record.event.id.as_str()).collect::<Vec<_>>(), ["due", "in-flight"]);
+    for record in left {
+        let of_event = DeliveryFilter { event: Some(record.event.id), ..DeliveryFilter::default() };
+        let delivery = store.deliveries(&tenant, of_event, Page::first(1)).await.unwrap().rows.remove(0);
+        store.cancel(&tenant, delivery.id, at(5)).await.unwrap();
+    }
+    assert_eq!(prune(6).await, 0, "for their whole period");
+    assert_eq!(prune(7).await, 2);
+}
+
 #[test]
 fn a_file_of_a_newer_build_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("posthaste.db");
     drop(SqliteStore::open(&path).unwrap());
     let conn = Connection::open(&path).unwrap();
-    conn.pragma_update(None, "user_version", 3).unwrap();
+    conn.pragma_update(None, "user_version", 5).unwrap();
     drop(conn);
     let refused = SqliteStore::open(&path).err().map(|error| error.to_string());
-    assert!(refused.is_some_and(|reason| reason.contains('3')), "it was opened");
+    assert!(refused.is_some_and(|reason| reason.contains('5')), "it was opened");
 }
