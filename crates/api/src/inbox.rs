@@ -195,6 +195,7 @@ fn wrong_field(refused: Refused, data: bool) -> Result<WrongField, StoreError> {
         Refused::TooLarge { .. } => WrongField::new(if data { "data" } else { "body" }, detail),
         Refused::Conflict { .. } => WrongField::new("id", detail),
         Refused::Store(StoreError::NotFound(Missing::Tenant)) => WrongField::new("tenant", detail),
+        Refused::Store(StoreError::TooManyDeliveries) => WrongField::new("topic", detail),
         Refused::Store(error) => return Err(error),
     })
 }

@@ -194,6 +194,7 @@ impl From<StoreError> for Problem {
             StoreError::EventConflict { .. } => Self::new(Kind::EventConflict, error.to_string()),
             StoreError::EndpointClosed(_) => Self::new(Kind::EndpointClosed, error.to_string()),
             StoreError::DeliveryOver(_) => Self::new(Kind::DeliveryOver, error.to_string()),
+            StoreError::TooManyDeliveries => Self::new(Kind::Conflict, error.to_string()),
             StoreError::InvalidCursor => Self::parameter("cursor", error),
             // Only after many tries: a matter of moments, and no fault of the request's.
             StoreError::StaleView | StoreError::StaleEndpoint => {

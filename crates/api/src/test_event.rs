@@ -27,6 +27,9 @@ use crate::{
 /// How often the store is asked what became of the delivery. It has to be asked: whichever process delivers it tells the
 /// store, and no other process.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+/// How long a delivery may wait for its turn, until it is attempted by hand: what tries an endpoint out does not wait for
+/// the order, the limits or the pauses of its deliveries.
+const PROMPTLY: Duration = Duration::from_secs(1);
 /// How long a delivery may take beside its exchange, until it is not waited for any more.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -101,16 +104,18 @@ async fn try_out(
             refused => refused_event(refused),
         })?;
     let timeout = endpoint.timeout.map_or(service.settings.timeout, |timeout| timeout.0);
-    let deadline = Instant::now() + timeout + GRACE;
+    let published = Instant::now();
 
     let of_event = DeliveryFilter { event: Some(event.clone()), ..DeliveryFilter::default() };
     let only = store.deliveries(tenant, of_event, Page::first(1)).await?.rows.into_iter().next();
     let delivery = only.ok_or(StoreError::NotFound(Missing::Delivery))?;
-    let by_hand = force && matches!(delivery.state, DeliveryState::Held | DeliveryState::Skipped);
-    if by_hand {
-        store.retry(tenant, delivery.id, true, service.clock.now()).await?;
-    }
-    let waiting = Waiting { by_hand, deadline, stop: stop.clone() };
+    let waiting = Waiting {
+        force,
+        asked: false,
+        by_hand_from: published + PROMPTLY,
+        deadline: published + timeout + GRACE,
+        stop: stop.clone(),
+    };
     let (delivery, in_time) = waiting.outcome(service, delivery).await?;
     let attempt = match in_time {
         true => store.attempts(tenant, delivery.id).await?.pop().map(AttemptBody::from),
@@ -123,35 +128,34 @@ async fn try_out(
 
 /// Waiting for what comes of a delivery.
 struct Waiting {
-    /// Whether it is an attempt by hand that is waited for.
-    by_hand: bool,
+    /// Whether it is attempted although the endpoint is closed.
+    force: bool,
+    /// Whether an attempt by hand was asked for.
+    asked: bool,
+    /// From when on one is asked for, if no other has begun.
+    by_hand_from: Instant,
     deadline: Instant,
     /// The service does not wait for those who wait.
     stop: Stop,
 }
 
 impl Waiting {
-    /// The delivery when it is over, and true. One that is not in time is cancelled: it shall not go out when nobody waits
-    /// for it any more.
+    /// The delivery after its attempt, and true. One that is not in time is given up, and so is one whose attempt by hand
+    /// has failed: it shall not go out when nobody waits for it any more.
     async fn outcome(
         mut self,
         service: &Service,
         mut delivery: Delivery,
     ) -> Result<(Delivery, bool), Problem> {
         let store = &*service.store;
-        while !self.is_over(&delivery) {
-            if self.stop.is_asked() || Instant::now() >= self.deadline {
-                let cancelled = store.cancel(&delivery.tenant, delivery.id, service.clock.now()).await;
-                let delivery = store.delivery(&delivery.tenant, delivery.id).await?;
-                return match cancelled {
-                    Ok(()) => Ok((delivery, false)),
-                    // It came just in time, or is skipped, which cannot be cancelled.
-                    Err(StoreError::DeliveryOver(_)) => {
-                        let over = self.is_over(&delivery);
-                        Ok((delivery, over))
-                    }
-                    Err(error) => Err(error.into()),
-                };
+        while !self.is_over(&delivery) && !self.stop.is_asked() && Instant::now() < self.deadline {
+            if self.is_to_be_attempted(&delivery) {
+                match store.retry(&delivery.tenant, delivery.id, self.force, service.clock.now()).await {
+                    Ok(()) => self.asked = true,
+                    // It was closed just now, which its state is about to tell.
+                    Err(StoreError::EndpointClosed(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             tokio::select! {
                 () = sleep(ASK_EVERY) => {}
@@ -159,15 +163,33 @@ impl Waiting {
             }
             delivery = store.delivery(&delivery.tenant, delivery.id).await?;
         }
-        Ok((delivery, true))
+        let over = self.is_over(&delivery);
+        if !delivery.state.is_final() {
+            match store.cancel(&delivery.tenant, delivery.id, service.clock.now()).await {
+                // Or it came just in time.
+                Ok(()) | Err(StoreError::DeliveryOver(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            delivery = store.delivery(&delivery.tenant, delivery.id).await?;
+        }
+        let in_time = over || delivery.attempts > 0;
+        Ok((delivery, in_time))
+    }
+
+    /// Whether an attempt by hand is to be asked for.
+    fn is_to_be_attempted(&self, delivery: &Delivery) -> bool {
+        let now = match delivery.state {
+            DeliveryState::Held | DeliveryState::Skipped => self.force,
+            DeliveryState::Scheduled => Instant::now() >= self.by_hand_from,
+            _ => false,
+        };
+        now && !self.asked
     }
 
     fn is_over(&self, delivery: &Delivery) -> bool {
-        match self.by_hand {
-            // Skipped is a final state, too: what is waited for is the attempt.
-            true => delivery.attempts > 0 || delivery.state == DeliveryState::Cancelled,
-            false => delivery.state.is_final(),
-        }
+        // Skipped is a final state, too: where that is no obstacle, what is waited for is the attempt.
+        let skipped = self.force && delivery.state == DeliveryState::Skipped;
+        delivery.attempts > 0 || (delivery.state.is_final() && !skipped)
     }
 }
 

@@ -7,7 +7,7 @@ use posthaste_model::{
 use posthaste_store::{Catalogue as _, Deliveries as _, LeaseRequest, Partition, Settlement};
 use posthaste_testkit::simulated_clock;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::fixture::{Api, ENDPOINTS, EVENTS, NOW, ShapedStore, topic};
 
@@ -133,7 +133,7 @@ async fn topic_and_data_can_be_chosen() {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_closed_is_tried_when_it_is_forced() {
-    for (state, stays) in [("paused", "held"), ("disabled", "skipped")] {
+    for (state, stays) in [("paused", "cancelled"), ("disabled", "skipped")] {
         for (status, after) in [(200, "delivered"), (500, stays)] {
             let stand = Stand::new(json!({ "state": state })).await;
             let answer = stand.test(r#"{"force": true}"#, Some(status)).await;
@@ -141,6 +141,22 @@ async fn an_endpoint_that_is_closed_is_tried_when_it_is_forced() {
             assert_eq!(answer["attempt"]["response"]["status"], status);
             assert_eq!(answer["delivery"]["state"], after, "{state}");
         }
+    }
+}
+
+/// It does not wait for what its deliveries wait for, and what has failed by hand is not sent when that is over.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_held_up_is_tried_by_hand() {
+    for (status, after) in [(200, "delivered"), (500, "cancelled")] {
+        let stand = Stand::new(json!({})).await;
+        let (endpoint, until) = (stand.endpoint.parse().unwrap(), NOW + Duration::from_secs(3_600));
+        stand.api.store.park(&TenantId::default_tenant(), endpoint, until).await.unwrap();
+        let begun = Instant::now();
+        let answer = stand.test("", Some(status)).await;
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(answer["attempt"]["manual"], true);
+        assert_eq!(answer["attempt"]["response"]["status"], status);
+        assert_eq!(answer["delivery"]["state"], after);
     }
 }
 
@@ -157,6 +173,12 @@ async fn what_takes_too_long_is_not_waited_for() {
         assert_eq!(answer["delivery"]["reason"], "operator");
         let event = answer["event"]["id"].as_str().unwrap();
         assert_eq!(stand.api.json(&format!("GET {EVENTS}/{event}"), "", 200).await["test"], true);
+        // Somebody comes to deliver at last.
+        let delivering = deliver(&stand.api.store, stand.api.service.clock.clone(), Some(200));
+        let _ = timeout(Duration::from_secs(9), delivering).await;
+        let path = format!("/v1/tenants/default/deliveries/{}", answer["delivery"]["id"].as_str().unwrap());
+        let late = stand.api.json(&format!("GET {path}"), "", 200).await;
+        assert_eq!((&late["state"], &late["attempts"]), (&json!("cancelled"), &json!(0)));
     }
 }
 
