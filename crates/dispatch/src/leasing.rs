@@ -43,7 +43,7 @@ pub(crate) async fn run(
     while let Some(permits) = while_running(stages, some_permits(&shared.permits)).await {
         let Some(mut permits) = permits else { break };
         let asked = permits.num_permits();
-        let (Leases { leases, next_due }, said) = match lease(shared, hold, asked).await {
+        let (Leases { leases, next_due, unseen }, said) = match lease(shared, hold, asked).await {
             Ok(answer) => answer,
             Err(StoreError::NotOwner) => {
                 patience.over();
@@ -71,7 +71,7 @@ pub(crate) async fn run(
         }
         drop(permits);
         let more = next_due.is_some_and(|due| due <= shared.clock.now());
-        if !(room && more) {
+        if !(unseen || room && more) {
             while_running(stages, until_due(shared, hold.partition, bell, next_due)).await;
         }
     }

@@ -18,6 +18,7 @@ on_every_store!(
     an_endpoint_has_no_more_under_way_than_it_may,
     a_rate_limit_is_exact,
     a_tenant_leaves_room_for_others,
+    a_crowd_without_room_hides_nobody,
     a_host_has_no_more_under_way_than_it_may,
     a_breaker_spares_an_endpoint_that_does_not_answer,
     a_busy_endpoint_gets_the_pause_that_it_asks_for,
@@ -75,12 +76,22 @@ async fn a_rate_limit_is_exact(backend: Backend) {
 
 /// One tenant has far more to do than there are permits, and its subscribers do not answer.
 async fn a_tenant_leaves_room_for_others(backend: Backend) {
+    beside_a_hungry_tenant(backend, 10, 10).await;
+}
+
+/// More endpoints wait for room than a lease call looks at.
+async fn a_crowd_without_room_hides_nobody(backend: Backend) {
+    beside_a_hungry_tenant(backend, 1_200, 1).await;
+}
+
+/// `crowd`: endpoints of the hungry tenant, each with so many `events`.
+async fn beside_a_hungry_tenant(backend: Backend, crowd: usize, events: usize) {
     let mut world = World::new(backend).await;
     let mut hungry = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..crowd {
         hungry.push(world.endpoint(&[1]).await);
     }
-    let (answer, _) = (watch::Sender::new(false), ());
+    let answer = watch::Sender::new(false);
     let second = world.another_tenant().await;
     let modest = world.endpoint_of(&second, |_| {}).await;
     let (url, told) = (modest.url.clone(), answer.clone());
@@ -88,7 +99,7 @@ async fn a_tenant_leaves_room_for_others(backend: Backend) {
         true => Does::answer(200),
         false => Does::answer(200).when(&told),
     });
-    for number in 0..10 {
+    for number in 0..events {
         world.accept(&format!("evt_{number}"), &hungry.iter().collect::<Vec<_>>()).await;
     }
     let process = world.start_with("one", |settings| settings.max_in_flight = 16).await;
@@ -100,7 +111,7 @@ async fn a_tenant_leaves_room_for_others(backend: Backend) {
     world.until(|seen| seen.to(&modest.url).filter(|sent| sent.ended.is_some()).count() == 20).await;
     assert_eq!(at_once(world.seen().requests.iter().filter(|sent| sent.url != modest.url)), 8);
     answer.send_replace(true);
-    world.until(|seen| seen.delivered() == 120).await;
+    world.until(|seen| seen.delivered() == crowd * events + 20).await;
     process.drain().await;
     all_final(&reckon(&world).await);
 }

@@ -7,7 +7,8 @@ use std::{
 
 use posthaste_dispatch::envelope;
 use posthaste_model::{
-    Attempt, Delivery, DeliveryState, Endpoint, EndpointId, ErrorClass, Next, RetryPolicy, TenantId,
+    Attempt, Delivery, DeliveryReason, DeliveryState, Endpoint, EndpointId, ErrorClass, Next, RetryPolicy,
+    TenantId,
 };
 use posthaste_policy::{delay, max_attempts};
 use posthaste_signing::SigningKeys;
@@ -252,12 +253,26 @@ fn forgeries(world: &World, seen: &Seen, shown: &[Shown]) -> Vec<String> {
 
 /// Attempts of unknown outcome that no recovery tells of.
 fn unexplained(seen: &Seen, shown: &[Shown]) -> Option<String> {
-    let deliveries = shown.iter().flat_map(|shown| &shown.deliveries);
-    let unknown = deliveries.flat_map(|(_, attempts)| attempts).filter(|attempt| is_unknown(attempt)).count();
+    let deliveries = || shown.iter().flat_map(|shown| &shown.deliveries);
+    let unknown = |attempts: &[Attempt]| attempts.iter().filter(|attempt| is_unknown(attempt)).count();
+    let of_all: usize = deliveries().map(|(_, attempts)| unknown(attempts)).sum();
+    // A delivery that was ended by hand while a request of it was under way is not given back when that is found.
+    let ended = deliveries().filter(|(delivery, attempts)| is_ended_by_hand(delivery, attempts));
+    let of_ended: usize = ended.map(|(_, attempts)| unknown(attempts)).sum();
     let told: u64 = seen.recoveries.iter().filter_map(|recovery| recovery.interrupted).sum();
     let untold = seen.recoveries.iter().any(|recovery| recovery.interrupted.is_none());
-    let fits = unknown as u64 == told || untold && unknown as u64 > told;
-    (!fits).then(|| format!("{unknown} attempts of unknown outcome, where {told} leases were given back"))
+    let (least, most, of_all) = (told, told + of_ended as u64, of_all as u64);
+    let fits = (least..=most).contains(&of_all) || untold && of_all > told;
+    (!fits).then(|| {
+        format!("{of_all} attempts of unknown outcome, where {least} to {most} leases were left behind")
+    })
+}
+
+fn is_ended_by_hand(delivery: &Delivery, attempts: &[Attempt]) -> bool {
+    delivery.reason == Some(DeliveryReason::Operator)
+        || attempts
+            .iter()
+            .any(|attempt| attempt.manual && matches!(attempt.outcome.status(), Some(200..=299)))
 }
 
 /// Requests of a process beyond what an endpoint may have under way, or within a time.
