@@ -7,7 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::{EncryptionKey, Sealer, Secret, SigningKeys};
+use crate::secret::decoded;
+use crate::{Credential, EncryptionKey, Profile, Sealer, Secret, Signer, Verifier};
 
 /// The ways in which bytes get printed by accident: list, hex (either case) and base64.
 fn spellings(material: &[u8]) -> [String; 4] {
@@ -32,14 +33,33 @@ fn check(value: &impl Debug, material: &[u8]) {
     }
 }
 
+/// What is made from a secret for one profile.
+#[track_caller]
+fn check_profile(profile: &str, secret: &Secret) {
+    let profile = Profile::named(profile).unwrap();
+    let credential = Credential::from(secret.clone());
+    for material in [decoded(&secret.expose()).unwrap().as_slice(), secret.expose().as_bytes()] {
+        check(&Signer::new(&profile, [secret]), material);
+        check(&Verifier::new(&profile, [&credential]), material);
+        check(&credential, material);
+    }
+}
+
 #[test]
 fn debug_never_shows_the_material() {
     let mut rng = StdRng::seed_from_u64(1);
     let secret = Secret::generate(&mut rng);
-    check(&secret, secret.expose_key());
-    check(&secret.expose(), secret.expose_key());
-    check(&secret.expose(), secret.expose().as_bytes());
-    check(&SigningKeys::new(&secret, [&secret]), secret.expose_key());
+    let key = decoded(&secret.expose()).unwrap();
+    for material in [key.as_slice(), secret.expose().as_bytes()] {
+        check(&secret, material);
+        check(&secret.expose(), material);
+    }
+    check_profile("standard", &secret);
+    check_profile("stripe", &secret);
+
+    let private = Secret::generate_ed25519(&mut rng);
+    check(&private, private.expose().as_bytes());
+    check(&private, private.private_key().unwrap().as_bytes());
 
     let key = EncryptionKey::generate(&mut rng);
     check(&key, key.bytes());
@@ -48,8 +68,8 @@ fn debug_never_shows_the_material() {
     let material = *key.bytes();
     let sealer = Sealer::new(key);
     check(&sealer, &material);
-    let sealed = sealer.seal(secret.expose_key(), b"endpoint:ep_1", &mut rng).unwrap();
-    check(&sealer.open(&sealed, b"endpoint:ep_1").unwrap(), secret.expose_key());
+    let sealed = sealer.seal_secret(&secret, b"endpoint:ep_1", &mut rng).unwrap();
+    check(&sealer.open(&sealed, b"endpoint:ep_1").unwrap(), secret.expose().as_bytes());
 }
 
 #[test]

@@ -1,54 +1,86 @@
-//! Webhook signatures and secrets: Standard Webhooks signing and verification, key rotation, sealing at rest.
+//! Webhook signatures and secrets: profiles, signing, verification, diagnosis, key rotation, sealing at rest.
 //!
-//! The sender parses or generates a [`Secret`] per endpoint, builds [`SigningKeys`] once and signs every attempt
-//! with them. The subscriber builds the same [`SigningKeys`] and verifies; this crate is all that it needs. The
-//! service keeps secrets at rest only as a [`Sealer`] wrote them.
+//! A [`Profile`] says as data how requests are signed: by a preset such as `standard`, or by a format of one's own. The
+//! sender parses or generates a [`Secret`] per endpoint, builds a [`Signer`] once and signs every attempt with it. The
+//! subscriber builds a [`Verifier`] from the same profile and what it was given, its [`Credential`]; this crate is all
+//! that it needs. Where a request does not verify, [`diagnose`] finds out which part of it is wrong. The service keeps
+//! secrets at rest only as a [`Sealer`] wrote them.
 //!
 //! # Invariants
 //!
 //! - Secret material leaves a type of this crate only through a method named `expose…`, and is never part of an
-//!   error or of `Debug` output. No type that holds it implements `Display` or any serialisation.
+//!   error, of a diagnosis or of `Debug` output. No type that holds it implements `Display` or any serialisation.
 //! - [`Secret`], [`EncryptionKey`] and every revealed or opened value are wiped when they are dropped.
 //! - What depends on a secret is compared in constant time.
 //! - No IO, no clock and no random generator of its own: time and randomness are arguments.
 //! - Knows no other crate of the service and no HTTP library: headers are text, times are integers.
+//! - Knows no format by name: a preset is a file, and adding one takes a line.
 //!
 //! # Example
 //!
 //! ```
-//! use posthaste_signing::{DEFAULT_TOLERANCE, HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Secret, SigningKeys};
+//! use posthaste_signing::{Credential, DEFAULT_TOLERANCE, Message, Profile, Received, Secret, Signer, Verifier};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let profile = Profile::parse(r#"{"profile": "standard"}"#)?;
 //! let secret: Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse()?;
-//! let keys = SigningKeys::new(&secret, []);
 //! let body = br#"{"test": 2432232314}"#;
 //!
-//! let signature = keys.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body);
+//! let signer = Signer::new(&profile, [&secret])?;
+//! let headers = signer.headers(&Message {
+//!     id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
+//!     topic: "order.paid",
+//!     time_ms: 1_614_265_330_000,
+//!     method: "POST",
+//!     url: "https://example.com/hooks",
+//!     body,
+//! })?;
+//! assert_eq!(headers[2], ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=".to_owned()));
 //!
-//! let received = |name: &str| match name {
-//!     HEADER_ID => Some("msg_p5jXN8AQM9LWM0D4loKWxJek"),
-//!     HEADER_TIMESTAMP => Some("1614265330"),
-//!     HEADER_SIGNATURE => Some(signature.as_str()),
-//!     _ => None,
-//! };
-//! keys.verify(received, body, 1_614_265_400, DEFAULT_TOLERANCE)?;
+//! let verifier = Verifier::new(&profile, [&Credential::from(secret)])?;
+//! let header = |name: &str| headers.iter().find(|(sent, _)| *sent == name).map(|(_, value)| value.as_str());
+//! let received = Received { method: "POST", url: "https://example.com/hooks", body };
+//! verifier.verify(header, &received, 1_614_265_400, DEFAULT_TOLERANCE)?;
 //! # Ok(())
 //! # }
 //! ```
 
+mod credential;
+mod diagnose;
 mod encryption_key;
+mod format;
+mod given;
+mod header;
+mod invalid;
+mod key;
+mod message;
+mod preset;
+mod profile;
+mod public_key;
+mod sample;
+mod scheme;
 mod seal;
 mod secret;
-mod standard;
+mod signer;
+mod template;
 mod verify;
+mod weakness;
 
 #[cfg(test)]
 mod leak;
 
+pub use credential::{Credential, InvalidCredential};
+pub use diagnose::{Diagnosis, Part, diagnose};
 pub use encryption_key::{EncryptionKey, EncryptionKeyError, KeyId};
+pub use invalid::InvalidProfile;
+pub use key::KeyError;
+pub use message::{Message, SignError};
+pub use profile::Profile;
+pub use public_key::{InvalidPublicKey, PublicKey};
+pub use sample::Sample;
 pub use seal::{SealError, Sealer};
-pub use secret::{Secret, SecretError};
-pub use standard::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, SigningKeys};
-pub use verify::{DEFAULT_TOLERANCE, VerifyError};
+pub use secret::{Secret, SecretError, SecretKind};
+pub use signer::Signer;
+pub use verify::{DEFAULT_TOLERANCE, Received, Verifier, VerifyError};
 /// The wrapper of revealed material: reads like what it holds, wipes it when dropped.
 pub use zeroize::Zeroizing;

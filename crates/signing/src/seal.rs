@@ -14,7 +14,7 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::{EncryptionKey, KeyId};
+use crate::{EncryptionKey, KeyId, Secret};
 
 const VERSION: u8 = 1;
 const TAG_LEN: usize = 16;
@@ -52,6 +52,9 @@ pub enum SealError {
     /// is empty by design, is left out.)
     #[error("the sealed bytes were altered or belong to another record")]
     Refused,
+    /// They opened, but to something that is no [`Secret`].
+    #[error("what was sealed is no webhook secret")]
+    NoSecret,
 }
 
 impl Sealer {
@@ -88,7 +91,7 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// Every [`SealError`] but [`TooLong`](SealError::TooLong).
+    /// Every [`SealError`] but [`TooLong`](SealError::TooLong) and [`NoSecret`](SealError::NoSecret).
     pub fn open(&self, sealed: &[u8], record: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (&version, rest) = sealed.split_first().ok_or(SealError::TooShort)?;
         if version != VERSION {
@@ -107,6 +110,29 @@ impl Sealer {
             .decrypt(nonce.into(), Payload { msg: ciphertext, aad: &aad })
             .map(Zeroizing::new)
             .map_err(|_| SealError::Refused)
+    }
+
+    /// Encrypts the text of a secret, as [`seal`](Self::seal) does.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::TooLong`].
+    pub fn seal_secret(
+        &self,
+        secret: &Secret,
+        record: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<u8>, SealError> {
+        self.seal(secret.expose().as_bytes(), record, rng)
+    }
+
+    /// Decrypts what [`seal_secret`](Self::seal_secret) made for the same `record`.
+    ///
+    /// # Errors
+    ///
+    /// Every [`SealError`] but [`TooLong`](SealError::TooLong).
+    pub fn open_secret(&self, sealed: &[u8], record: &[u8]) -> Result<Secret, SealError> {
+        Secret::from_sealed(&self.open(sealed, record)?).ok_or(SealError::NoSecret)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -128,7 +154,6 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::Secret;
 
     const RECORD: &[u8] = b"endpoint:ep_1";
 
@@ -198,9 +223,13 @@ mod tests {
 
     #[test]
     fn a_secret_survives_the_store() {
-        let secret = Secret::generate(&mut StdRng::seed_from_u64(3));
-        let opened = sealer(1).open(&seal(secret.expose_key()), RECORD).unwrap();
-        assert_eq!(Secret::from_key(&opened).unwrap(), secret);
+        let (ours, mut rng) = (sealer(1), StdRng::seed_from_u64(3));
+        for secret in [Secret::generate(&mut rng), Secret::generate_ed25519(&mut rng)] {
+            let sealed = ours.seal_secret(&secret, RECORD, &mut rng).unwrap();
+            assert_eq!(ours.open_secret(&sealed, RECORD), Ok(secret));
+            assert_eq!(ours.open_secret(&sealed, b"endpoint:ep_2"), Err(SealError::Refused));
+        }
+        assert_eq!(ours.open_secret(&seal(&[0; 32]), RECORD), Err(SealError::NoSecret));
     }
 
     proptest! {
