@@ -4,37 +4,40 @@ use std::error::Error;
 use std::io;
 
 use posthaste_model::{ErrorClass, Outcome};
-use rustls::CertificateError;
 
+use crate::TlsIdentity;
+use crate::tls;
 use crate::vetting::Unresolved;
 
 pub(crate) fn failed(class: ErrorClass, detail: impl Into<String>) -> Outcome {
     Outcome::Failed { class, detail: detail.into() }
 }
 
-/// The outcome of an exchange that ended in `error`.
-pub(crate) fn outcome_of(error: &reqwest::Error) -> Outcome {
-    let (class, detail) = judge(error);
+/// The outcome of an exchange under `identity` that ended in `error`. `asked`: the receiver wanted to know who we are.
+pub(crate) fn outcome_of(error: &reqwest::Error, identity: Option<&TlsIdentity>, asked: bool) -> Outcome {
+    let (class, detail) = judge(error, identity, asked);
     failed(class, detail)
 }
 
-fn judge(error: &reqwest::Error) -> (ErrorClass, &'static str) {
+fn judge(error: &reqwest::Error, identity: Option<&TlsIdentity>, asked: bool) -> (ErrorClass, &'static str) {
     if error.is_builder() {
         return (ErrorClass::Internal, "the request could not be built");
     }
     if let Some(unresolved) = find::<Unresolved>(error) {
         return judge_unresolved(unresolved);
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        return (ErrorClass::Tls, describe_tls(tls));
+    if let Some(error) = find::<rustls::Error>(error) {
+        return (ErrorClass::Tls, tls::describe(error, identity));
     }
-    let io = find::<io::Error>(error);
+    // The innermost: the client wraps what goes wrong in a handshake once more, as being of no particular kind.
+    let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
     if io.and_then(io::Error::raw_os_error).is_some_and(|code| EXHAUSTED.contains(&code)) {
         return (ErrorClass::Internal, "the service is short of sockets");
     }
     let io = io.map(io::Error::kind);
     if error.is_connect() {
         return match io {
+            Some(kind) if asked && is_loss(kind) => (ErrorClass::Tls, tls::describe_loss(identity)),
             // A TCP connect never meets the end of a stream, a handshake can.
             Some(io::ErrorKind::UnexpectedEof) => {
                 (ErrorClass::Tls, "the connection was closed during the TLS handshake")
@@ -45,7 +48,10 @@ fn judge(error: &reqwest::Error) -> (ErrorClass, &'static str) {
         };
     }
     if io.is_some_and(is_loss) || causes(error).any(|cause| LOST.contains(&cause.to_string().as_str())) {
-        (ErrorClass::Connect, "the connection was lost before the answer was complete")
+        // In TLS 1.3 the handshake is over before the receiver has looked at what it was shown. Its alert may be lost:
+        // it hangs up with the request unread, and the network then drops what else it said.
+        let before = "the connection was lost before the answer was complete";
+        (ErrorClass::Connect, if asked { tls::describe_loss(identity) } else { before })
     } else {
         (ErrorClass::Protocol, "the answer is not valid HTTP, or its head is too large")
     }
@@ -57,25 +63,6 @@ fn judge_unresolved(unresolved: &Unresolved) -> (ErrorClass, &'static str) {
         Unresolved::Timeout => (ErrorClass::Dns, "the host name was not resolved in time"),
         Unresolved::Failed(_) | Unresolved::Empty => (ErrorClass::Dns, "the host name could not be resolved"),
         Unresolved::Astray => (ErrorClass::Internal, "the host name could not be judged"),
-    }
-}
-
-fn describe_tls(error: &rustls::Error) -> &'static str {
-    use CertificateError::{
-        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, Revoked, UnknownIssuer,
-    };
-    let rustls::Error::InvalidCertificate(certificate) = error else {
-        return "the TLS handshake failed";
-    };
-    match certificate {
-        Expired | ExpiredContext { .. } => "the certificate has expired",
-        NotValidYet | NotValidYetContext { .. } => "the certificate is not valid yet",
-        NotValidForName | NotValidForNameContext { .. } => "the certificate is not valid for the host name",
-        // The latter if the issuer merely bears a trusted one's name.
-        UnknownIssuer | BadSignature => "the certificate is not signed by a trusted authority",
-        Revoked => "the certificate has been revoked",
-        _ => "the certificate is not valid",
     }
 }
 

@@ -4,16 +4,17 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use http::header::{self, HeaderName};
 use posthaste_model::{ErrorClass, Outcome};
-use reqwest::Method;
 use tokio::time::{Instant, timeout_at};
 
+use crate::dial::{self, dialling};
 use crate::failure::{failed, outcome_of};
 use crate::pool::Pool;
 use crate::reply;
-use crate::vetting::{Vetting, dialling};
+use crate::vetting::Vetting;
 use crate::{EgressError, Exchange, Guard, Request, Resolver, SystemResolver, Transport, TransportSettings};
 
-/// The transport for real traffic: HTTP/1.1 over pooled connections, with TLS by the platform's root certificates.
+/// The transport for real traffic: HTTP/1.1 over pooled connections, with TLS by the platform's root certificates
+/// unless a request has others.
 pub struct HttpTransport {
     guard: Guard,
     settings: TransportSettings,
@@ -49,6 +50,12 @@ impl HttpTransport {
         if self.settings.proxy.is_some() && target.is_plain() && target.is_name() {
             return Err(failed(ErrorClass::Blocked, "the URL must begin with https://"));
         }
+        // The client speaks TLS to such a proxy in the same way as to the receiver behind it.
+        let tls_proxy = || self.settings.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https");
+        if request.identity.is_some() && tls_proxy() {
+            tracing::error!(host = target.host(), "no TLS identity can be used through an https proxy");
+            return Err(failed(ErrorClass::Internal, "the request could not be sent"));
+        }
         Ok(())
     }
 
@@ -59,26 +66,29 @@ impl HttpTransport {
         head_arrived: impl FnOnce(),
     ) -> Result<Outcome, Outcome> {
         self.admit(&request)?;
-        let client = self.pool.client().map_err(|error| {
+        let client = self.pool.client(request.identity.as_ref()).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "no HTTP client");
             failed(ErrorClass::Internal, "the request could not be sent")
         })?;
-        let Request { target, mut headers, body, .. } = request;
+        let Request { method, target, mut headers, body, identity, .. } = request;
         drop_framing(&mut headers);
-        let mut post = reqwest::Request::new(Method::POST, target.url().clone());
-        *post.headers_mut() = headers;
-        *post.body_mut() = Some(body.into());
+        let mut sent = reqwest::Request::new(method.into(), target.url().clone());
+        *sent.headers_mut() = headers;
+        *sent.body_mut() = Some(body.into());
 
-        let reply = dialling(&target, async {
-            let response = client.execute(post).await?;
-            head_arrived();
-            reply::read(response, &self.settings, deadline).await
-        });
-        reply.await.map(Outcome::Replied).map_err(|error| {
-            let error = error.without_url();
-            tracing::debug!(host = target.host(), error = ?error, "exchange failed");
-            outcome_of(&error)
+        dialling(&target, async {
+            let reply = async {
+                let response = client.execute(sent).await?;
+                head_arrived();
+                reply::read(response, &self.settings, deadline).await
+            };
+            reply.await.map(Outcome::Replied).map_err(|error: reqwest::Error| {
+                let error = error.without_url();
+                tracing::debug!(host = target.host(), error = ?error, "exchange failed");
+                outcome_of(&error, identity.as_deref(), dial::was_asked())
+            })
         })
+        .await
     }
 }
 

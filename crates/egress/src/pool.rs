@@ -1,65 +1,63 @@
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reqwest::{Certificate, Client, Proxy, redirect, retry};
-use tokio::time::Instant;
+use reqwest::{Client, Proxy, redirect, retry};
 
+use crate::clients::Clients;
+use crate::tls::Handshakes;
 use crate::vetting::Vetting;
-use crate::{EgressError, TransportSettings};
+use crate::{EgressError, TlsIdentity, TransportSettings};
 
-/// The HTTP client and its connections, which are replaced as a whole when their lifetime is over.
+/// The HTTP clients and their connections, which are replaced as a whole when their lifetime is over.
 ///
 /// reqwest bounds how long a connection is idle, not how long it is used; an address judged once would stay good for as
-/// long as there is traffic.
+/// long as there is traffic. And it hands connections out by host alone, so each TLS identity has to have a client: what
+/// was said under one would otherwise be believed of another.
 pub(crate) struct Pool {
     recipe: Recipe,
-    lifetime: Duration,
-    current: Mutex<(Client, Instant)>,
+    clients: Mutex<Clients<Arc<TlsIdentity>, Client>>,
 }
 
 /// All that is needed to build a client.
 struct Recipe {
     settings: TransportSettings,
-    extra_roots: Vec<Certificate>,
+    handshakes: Handshakes,
     proxy: Option<Proxy>,
     resolver: Arc<Vetting>,
 }
 
 impl Pool {
     pub(crate) fn new(settings: TransportSettings, resolver: Vetting) -> Result<Self, EgressError> {
-        // reqwest takes its TLS provider from the process unless it gets a whole TLS configuration, which would have to
-        // find the platform's root certificates by itself. An error means that there is a provider already: as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let extra_roots =
-            Certificate::from_pem_bundle(&settings.extra_roots).map_err(EgressError::ExtraRoots)?;
-        if extra_roots.is_empty() && !settings.extra_roots.is_empty() {
-            return Err(EgressError::NoExtraRoots);
-        }
         let recipe = Recipe {
-            extra_roots,
+            handshakes: Handshakes::new(&settings.extra_roots, settings.connection_lifetime)?,
             proxy: settings.proxy.clone().map(Proxy::all).transpose().map_err(EgressError::Proxy)?,
             resolver: Arc::new(resolver),
             settings,
         };
-        let current = Mutex::new((recipe.client()?, Instant::now()));
-        Ok(Self { lifetime: recipe.settings.connection_lifetime, recipe, current })
+        let clients = Clients::new(recipe.settings.connection_lifetime, recipe.settings.identities);
+        let pool = Self { recipe, clients: Mutex::new(clients) };
+        // What cannot work is known at once.
+        pool.client(None)?;
+        Ok(pool)
     }
 
-    /// The client to send with now.
-    pub(crate) fn client(&self) -> Result<Client, EgressError> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let (client, born) = &mut *current;
-        if born.elapsed() >= self.lifetime {
-            // Exchanges under way keep the old client, and its connections go with the last of them.
-            *client = self.recipe.client()?;
-            *born = Instant::now();
+    /// The client to send with now under `identity`.
+    pub(crate) fn client(&self, identity: Option<&Arc<TlsIdentity>>) -> Result<Client, EgressError> {
+        let at_hand = self.clients().get(identity);
+        if let Some(client) = at_hand {
+            return Ok(client);
         }
-        Ok(client.clone())
+        // Built while the others send on: it may read the root certificates from disk.
+        let client = self.recipe.client(identity.map(Arc::as_ref))?;
+        Ok(self.clients().keep(identity, client))
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients<Arc<TlsIdentity>, Client>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Recipe {
-    fn client(&self) -> Result<Client, EgressError> {
+    fn client(&self, identity: Option<&TlsIdentity>) -> Result<Client, EgressError> {
         let settings = &self.settings;
         let builder = Client::builder()
             .user_agent(&settings.user_agent)
@@ -71,7 +69,7 @@ impl Recipe {
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(settings.idle_timeout)
             .pool_max_idle_per_host(settings.idle_per_host)
-            .tls_certs_merge(self.extra_roots.iter().cloned())
+            .tls_backend_preconfigured(self.handshakes.config(identity)?)
             .no_proxy();
         let builder = match &self.proxy {
             // The proxy's own name is the operator's word, and not for the guard to judge.

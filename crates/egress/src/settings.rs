@@ -3,6 +3,8 @@ use std::time::Duration;
 use thiserror::Error;
 use url::Url;
 
+use crate::InvalidCertificates;
+
 /// How [`HttpTransport`](crate::HttpTransport) speaks and where it stops listening.
 #[derive(Clone)]
 pub struct TransportSettings {
@@ -13,7 +15,8 @@ pub struct TransportSettings {
     /// A forward proxy through which everything goes; none: connections are direct, whatever the environment says.
     ///
     /// It then is the proxy that resolves names and must refuse those inside the network. Addresses are still judged
-    /// here, and plain http to a name, which could not be, is refused.
+    /// here, and plain http to a name, which could not be, is refused. So are requests under a TLS identity if it is an
+    /// https proxy: it would be shown that identity, and judged by it.
     pub proxy: Option<Url>,
     /// How long resolving a name may take.
     pub resolve_timeout: Duration,
@@ -26,6 +29,9 @@ pub struct TransportSettings {
     pub idle_per_host: usize,
     /// How long connections are used, however busy: after that a name is resolved, and its addresses judged, anew.
     pub connection_lifetime: Duration,
+    /// How many TLS identities have connections of their own at hand. Beyond that those of the identity that was used
+    /// least recently go.
+    pub identities: usize,
     /// How many bytes of an answer's body are kept; its connection is closed if there are more.
     pub body_limit: usize,
     /// How many bytes of an answer's headers are kept, names and values together; further headers are left out.
@@ -45,6 +51,7 @@ impl Default for TransportSettings {
             idle_timeout: Duration::from_secs(15),
             idle_per_host: 64,
             connection_lifetime: Duration::from_secs(300),
+            identities: 1000,
             body_limit: 16 * 1024,
             header_limit: 16 * 1024,
         }
@@ -54,16 +61,16 @@ impl Default for TransportSettings {
 /// Why the transport cannot be set up.
 #[derive(Debug, Error)]
 pub enum EgressError {
-    /// The extra root certificates cannot be read.
-    #[error("the extra root certificates are not valid PEM")]
-    ExtraRoots(#[source] reqwest::Error),
-    /// There is no certificate in what should hold extra roots.
-    #[error("the extra root certificates hold no certificate")]
-    NoExtraRoots,
+    /// The extra root certificates cannot be used.
+    #[error("the extra root certificates cannot be used")]
+    ExtraRoots(#[source] InvalidCertificates),
+    /// TLS cannot be spoken, for want of any root certificate for instance.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
     /// The proxy's URL cannot be used.
     #[error("the egress proxy's URL is not valid")]
     Proxy(#[source] reqwest::Error),
-    /// The HTTP client cannot be built; for want of any root certificate, for instance.
+    /// The HTTP client cannot be built.
     #[error("the HTTP client cannot be built")]
     Client(#[source] reqwest::Error),
 }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -5,11 +6,24 @@ use bytes::Bytes;
 use http::HeaderMap;
 use posthaste_model::Outcome;
 
-use crate::TargetUrl;
+use crate::{TargetUrl, TlsIdentity};
 
-/// One POST to a subscriber.
+/// What a request asks for. Nothing else is ever sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// To take what it carries.
+    Post,
+    /// The same, for receivers that want it so.
+    Put,
+    /// Whether it may be sent anything (CloudEvents, HTTP 1.1 Web Hooks for Event Delivery, section 4).
+    Options,
+}
+
+/// One request to a subscriber.
 #[derive(Clone)]
 pub struct Request {
+    /// What it asks for.
+    pub method: Method,
     /// Where it goes.
     pub target: TargetUrl,
     /// What it says about itself. Headers that say where a message goes, where it ends or what becomes of its connection
@@ -19,6 +33,25 @@ pub struct Request {
     pub body: Bytes,
     /// How long the whole exchange may take, from resolving the name to the last byte of the answer.
     pub deadline: Duration,
+    /// Who we are to the receiver, and whom we take it for; none: as for everybody.
+    pub identity: Option<Arc<TlsIdentity>>,
+}
+
+impl Request {
+    /// A POST without headers, under no identity.
+    pub fn post(target: TargetUrl, body: Bytes, deadline: Duration) -> Self {
+        Self { method: Method::Post, target, headers: HeaderMap::new(), body, deadline, identity: None }
+    }
+}
+
+impl From<Method> for http::Method {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Post => Self::POST,
+            Method::Put => Self::PUT,
+            Method::Options => Self::OPTIONS,
+        }
+    }
 }
 
 /// What came of a request.

@@ -8,25 +8,8 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 
-use crate::{Forbidden, Guard, Resolver, TargetUrl};
-
-tokio::task_local! {
-    /// What the current task dials. The client tells its resolver a name only, and never on another task than the one
-    /// that sends; without the port and the scheme an address cannot be judged.
-    static DIAL: Dial;
-}
-
-/// What decides about an address besides the address.
-#[derive(Debug, Clone, Copy)]
-struct Dial {
-    port: u16,
-    plain: bool,
-}
-
-/// Runs `exchange`, whose dials go to `target`.
-pub(crate) async fn dialling<F: Future>(target: &TargetUrl, exchange: F) -> F::Output {
-    DIAL.scope(Dial { port: target.port(), plain: target.is_plain() }, exchange).await
-}
+use crate::dial::{self, Address};
+use crate::{Forbidden, Guard, Resolver};
 
 /// The resolver as the HTTP client sees it: it answers with addresses that may be dialled, all of them, or not at all.
 #[derive(Clone)]
@@ -56,8 +39,8 @@ impl Vetting {
         Self { guard, resolver, timeout }
     }
 
-    async fn vetted(self, name: Name, dial: Option<Dial>) -> Result<Vec<SocketAddr>, Unresolved> {
-        let Dial { port, plain } = dial.ok_or(Unresolved::Astray)?;
+    async fn vetted(self, name: Name, dialled: Option<Address>) -> Result<Vec<SocketAddr>, Unresolved> {
+        let Address { port, plain } = dialled.ok_or(Unresolved::Astray)?;
         let ips = tokio::time::timeout(self.timeout, self.resolver.resolve(name.as_str()))
             .await
             .map_err(|_| Unresolved::Timeout)?
@@ -79,8 +62,7 @@ impl Vetting {
 impl Resolve for Vetting {
     fn resolve(&self, name: Name) -> Resolving {
         // Read now: the client may finish a dial on another task, but begins it on the one that sends.
-        let dial = DIAL.try_get().ok();
-        let vetted = self.clone().vetted(name, dial);
+        let vetted = self.clone().vetted(name, dial::address());
         Box::pin(async move { Ok(Box::new(vetted.await?.into_iter()) as Addrs) })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use posthaste_egress::{HttpTransport, Request, Transport, TransportSettings};
+use posthaste_egress::{HttpTransport, Method, Request, Transport, TransportSettings};
 use posthaste_model::ErrorClass;
 use posthaste_testkit::{Receiver, Reply};
 use tokio::net::TcpListener;
@@ -47,6 +47,45 @@ async fn a_request_arrives_as_it_was_made() {
     for (name, value) in expect {
         assert_eq!(received.header(name), value, "{name}");
     }
+}
+
+#[tokio::test]
+async fn methods_arrive_as_such_and_their_answers_are_kept() {
+    let expect = [(Method::Post, "POST"), (Method::Put, "PUT"), (Method::Options, "OPTIONS")];
+    let receiver = Receiver::start(|_| {
+        Reply::status(204)
+            .with_header("WebHook-Allowed-Origin", "*")
+            .with_header("WebHook-Allowed-Rate", "120")
+    });
+    let receiver = receiver.await.unwrap();
+    let transport = transport();
+    for (number, (method, name)) in expect.into_iter().enumerate() {
+        let mut sent = Request { method, ..request(&receiver.url("/in")) };
+        sent.headers.insert("webhook-request-origin", HeaderValue::from_static("posthaste.example"));
+        let reply = replied(transport.send(sent).await);
+        assert_eq!(reply.status, 204);
+        for header in [("webhook-allowed-origin", "*"), ("webhook-allowed-rate", "120")] {
+            assert!(
+                reply.headers.contains(&(header.0.into(), header.1.into())),
+                "{name}: {:?}",
+                reply.headers
+            );
+        }
+        let received = &receiver.requests()[number];
+        assert_eq!((received.method.as_str(), received.path.as_str()), (name, "/in"));
+        assert_eq!(received.header("webhook-request-origin"), Some("posthaste.example"));
+        assert_eq!(received.body, "{}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_needs_no_body() {
+    let receiver = Receiver::start(|_| Reply::status(200)).await.unwrap();
+    let handshake = Request { method: Method::Options, body: Bytes::new(), ..request(&receiver.url("/")) };
+    replied(transport().send(handshake).await);
+    let received = &receiver.requests()[0];
+    assert_eq!((received.method.as_str(), received.body.len()), ("OPTIONS", 0));
+    assert_eq!(received.header("transfer-encoding"), None);
 }
 
 #[tokio::test]
@@ -101,7 +140,10 @@ async fn redirects_are_not_followed() {
         let location = location.clone();
         let receiver = Receiver::start(move |_| Reply::status(status).with_header("location", &location));
         let receiver = receiver.await.unwrap();
-        assert_eq!(replied(send(&transport(), &receiver.url("/")).await).status, status);
+        for method in [Method::Post, Method::Put, Method::Options] {
+            let request = Request { method, ..request(&receiver.url("/")) };
+            assert_eq!(replied(transport().send(request).await).status, status);
+        }
     }
     assert_eq!(internal.connections(), 0);
 }

@@ -6,7 +6,10 @@
 mod bounds;
 mod client;
 mod guard;
+mod identity;
+mod mtls;
 mod names;
 mod setup;
 mod target;
 mod tls;
+mod tls_setup;

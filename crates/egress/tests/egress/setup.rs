@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
 use posthaste_egress::{
     EgressPolicy, Exchange, Guard, HttpTransport, Request, Resolver, TargetUrl, Transport, TransportSettings,
 };
@@ -44,12 +43,7 @@ pub(crate) fn transport_asking(names: &Arc<Names>, guard: Guard) -> HttpTranspor
 }
 
 pub(crate) fn request(url: &str) -> Request {
-    Request {
-        target: TargetUrl::parse(url, &local()).unwrap(),
-        headers: HeaderMap::new(),
-        body: Bytes::from_static(b"{}"),
-        deadline: AMPLE,
-    }
+    Request::post(TargetUrl::parse(url, &local()).unwrap(), Bytes::from_static(b"{}"), AMPLE)
 }
 
 pub(crate) async fn send(transport: &HttpTransport, url: &str) -> Exchange {
@@ -102,5 +96,15 @@ impl Resolver for Names {
             Some(ips) => Ok(ips),
             None => pending().await,
         }
+    }
+}
+
+/// A resolver to which every name is this machine.
+pub(crate) struct Loopback;
+
+#[async_trait]
+impl Resolver for Loopback {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![ip("127.0.0.1")])
     }
 }
