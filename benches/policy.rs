@@ -1,15 +1,16 @@
-//! What deciding costs: once for each event who wants it, once for each attempt what follows.
+//! What deciding costs: once for each event who wants it, by its topic and by what is in it; once for each attempt what
+//! follows.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to say")]
 
-use std::{hint::black_box, time::Duration};
+use std::{collections::BTreeMap, hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use posthaste_model::{
-    ErrorClass, ExponentialRetry, Health, Outcome, Period, Reply, RetryPolicy, Timestamp, TopicName,
+    ErrorClass, ExponentialRetry, Health, Outcome, Payload, Period, Reply, RetryPolicy, Timestamp, TopicName,
     TopicPattern,
 };
-use posthaste_policy::{AutoDisable, Jitter, Situation, decide, wants};
+use posthaste_policy::{AutoDisable, Filter, Jitter, Situation, Subject, decide, wants};
 
 const ENDPOINTS: usize = 1_000;
 const NOW: Timestamp = Timestamp::constant(1_700_000_000, 0);
@@ -34,6 +35,67 @@ fn matching(c: &mut Criterion) {
     group.bench_function("1000 endpoints", |b| {
         b.iter(|| endpoints.iter().filter(|patterns| wants(patterns, black_box(&topic))).count());
     });
+}
+
+/// An order of ten items, about 1 KiB of JSON.
+fn order() -> String {
+    let item = |number| {
+        format!(
+            r#"{{"sku": "sku-{number:04}", "quantity": {number}, "price": 12.5, "tags": ["new", "sale"]}}"#
+        )
+    };
+    let items: Vec<_> = (0..10).map(item).collect();
+    format!(
+        r#"{{"id": "ord-000042", "amount": 250, "currency": "EUR", "customer": {{"country": "DE", "tier": "gold",
+        "email": "jo.doe@example.com"}}, "note": "{}", "items": [{}]}}"#,
+        "leave it at the door ".repeat(8),
+        items.join(", "),
+    )
+}
+
+/// What endpoints ask for: mostly one or two fields, now and then something below a list. One in ten gets the order.
+fn filters() -> Vec<Filter> {
+    let made = |number: usize| match number % 5 {
+        0 => format!(r#"{{"data.amount": {{"$gte": {}}}}}"#, number % 500),
+        1 => format!(r#"{{"data.customer.tier": "silver", "metadata.shop": "shop-{number}"}}"#),
+        2 => format!(
+            r#"{{"data.currency": {{"$in": ["USD", "GBP", "C{number}"]}}, "data.amount": {{"$lt": 100}}}}"#
+        ),
+        3 => format!(r#"{{"$or": [{{"data.items.sku": "sku-{number}"}}, {{"data.items.tags": "old"}}]}}"#),
+        _ => format!(
+            r#"{{"data.customer.country": {{"$neq": "DE"}}, "topic": {{"$startsWith": "order.{number}"}}}}"#
+        ),
+    };
+    (0..ENDPOINTS).map(|number| made(number).parse().unwrap()).collect()
+}
+
+fn filtering(c: &mut Criterion) {
+    let topic: TopicName = "order.paid".parse().unwrap();
+    let metadata: BTreeMap<String, String> = [("shop".to_owned(), "shop-7".to_owned())].into();
+    let payload = Payload::Data(order().into());
+    let patterns = |pattern: &str| -> Vec<Filter> {
+        let filter = |number| format!(r#"{{"data.customer.email": {{"$regex": "{pattern}{number}"}}}}"#);
+        (0..ENDPOINTS).map(|number| filter(number).parse().unwrap()).collect()
+    };
+    let mut group = c.benchmark_group("filter");
+    group.throughput(Throughput::Elements(ENDPOINTS as u64));
+    for (name, filters) in [
+        ("1000 endpoints, 1 KiB", filters()),
+        ("1000 endpoints, 1 KiB, regular expressions", patterns("^[a-z.]+@[a-z]+[.]com$|x")),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                // Made for each event, so that reading the payload counts.
+                let subject = Subject::new(&topic, &metadata, black_box(&payload));
+                filters.iter().filter(|filter| filter.matches(&subject)).count()
+            });
+        });
+    }
+    let (one, subject) = (filters().swap_remove(3), Subject::new(&topic, &metadata, &payload));
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("explain one", |b| b.iter(|| one.explain(black_box(&subject))));
+    let text = one.to_string();
+    group.bench_function("read one", |b| b.iter(|| black_box(&text).parse::<Filter>()));
 }
 
 fn replied(status: u16, headers: &[(&str, &str)]) -> Outcome {
@@ -85,6 +147,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
-    targets = matching, deciding
+    targets = matching, filtering, deciding
 }
 criterion_main!(benches);

@@ -120,7 +120,11 @@ fn answered(outcome: &Outcome) -> Option<bool> {
         Outcome::Replied(_) => Some(true),
         Outcome::Failed { class, .. } => match class {
             ErrorClass::Protocol => Some(true),
-            ErrorClass::Dns | ErrorClass::Connect | ErrorClass::Tls | ErrorClass::Timeout => Some(false),
+            ErrorClass::Dns
+            | ErrorClass::Connect
+            | ErrorClass::Tls
+            | ErrorClass::Timeout
+            | ErrorClass::Auth => Some(false),
             ErrorClass::Blocked | ErrorClass::Internal | ErrorClass::Unknown => None,
         },
     }
@@ -224,7 +228,11 @@ mod tests {
     fn every_outcome() {
         for class in ErrorClass::ALL {
             let expect = match class {
-                ErrorClass::Dns | ErrorClass::Connect | ErrorClass::Tls | ErrorClass::Timeout => Some(false),
+                ErrorClass::Dns
+                | ErrorClass::Connect
+                | ErrorClass::Tls
+                | ErrorClass::Timeout
+                | ErrorClass::Auth => Some(false),
                 ErrorClass::Protocol => Some(true),
                 ErrorClass::Blocked | ErrorClass::Internal | ErrorClass::Unknown => None,
             };

@@ -30,7 +30,8 @@ pub fn classify(outcome: &Outcome) -> Verdict {
             | ErrorClass::Connect
             | ErrorClass::Tls
             | ErrorClass::Timeout
-            | ErrorClass::Protocol => Verdict::Retry,
+            | ErrorClass::Protocol
+            | ErrorClass::Auth => Verdict::Retry,
             ErrorClass::Internal | ErrorClass::Unknown => Verdict::Ours,
         },
     }

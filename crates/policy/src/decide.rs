@@ -187,6 +187,7 @@ mod tests {
     fn other_failures_follow_the_schedule() {
         let classes = [
             ErrorClass::Blocked,
+            ErrorClass::Auth,
             ErrorClass::Dns,
             ErrorClass::Connect,
             ErrorClass::Tls,

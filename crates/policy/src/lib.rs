@@ -1,8 +1,11 @@
 //! The decisions of Posthaste, without side effects.
 //!
-//! Which endpoints want an event ([`wants`]), when a failed delivery is tried again ([`delay`],
-//! [`max_attempts`]), what an answer means ([`classify`], [`retry_after`]), when an endpoint that only fails
-//! is given up ([`AutoDisable`]) and, out of all that, what happens after an attempt ([`decide`]).
+//! Which endpoints want an event, by its topic ([`wants`]) and by what is in it ([`Filter`]), when a failed
+//! delivery is tried again ([`delay`], [`max_attempts`]), what an answer means ([`classify`], [`retry_after`]),
+//! when an endpoint that only fails is given up ([`AutoDisable`]) and, out of all that, what happens after an
+//! attempt ([`decide`]).
+//!
+//! What the data of an event must be, where its topic says so, is a [`Schema`].
 //!
 //! Whether another attempt may begin is decided here as well. The owner of an endpoint's partition keeps a
 //! [`Gate`] for it, which knows how many attempts are under way, when they began ([`Window`]) and whether
@@ -16,6 +19,7 @@
 mod breaker;
 mod classify;
 mod decide;
+mod filter;
 mod gate;
 mod growth;
 mod health;
@@ -24,6 +28,7 @@ mod rate;
 mod retry_after;
 mod room;
 mod schedule;
+mod schema;
 mod share;
 mod throttle;
 mod topics;
@@ -34,6 +39,9 @@ mod sample;
 pub use breaker::Breaker;
 pub use classify::{Verdict, classify};
 pub use decide::{Situation, decide};
+pub use filter::{
+    Explained, ExplainedCondition, ExplainedGroup, Explanation, Filter, Found, InvalidFilter, Subject,
+};
 pub use gate::{Gate, Limits};
 pub use health::AutoDisable;
 pub use jitter::Jitter;
@@ -41,5 +49,6 @@ pub use rate::Window;
 pub use retry_after::{MAX_RETRY_AFTER, retry_after};
 pub use room::Room;
 pub use schedule::{Delay, delay, max_attempts};
+pub use schema::{InvalidSchema, Schema, Violation};
 pub use share::tenant_room;
 pub use topics::wants;
