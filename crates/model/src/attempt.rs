@@ -99,11 +99,13 @@ pub enum ErrorClass {
     Internal,
     /// The service crashed while the request was under way: whether it arrived is unknown.
     Unknown,
+    /// There was no token to show the receiver: no request was made.
+    Auth,
 }
 
 impl ErrorClass {
     /// Every class.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Blocked,
         Self::Dns,
         Self::Connect,
@@ -112,6 +114,7 @@ impl ErrorClass {
         Self::Protocol,
         Self::Internal,
         Self::Unknown,
+        Self::Auth,
     ];
 
     /// The class's name, as the API writes it.
@@ -125,6 +128,7 @@ impl ErrorClass {
             Self::Protocol => "protocol",
             Self::Internal => "internal",
             Self::Unknown => "unknown",
+            Self::Auth => "auth",
         }
     }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{EndpointId, Health, Period, RateLimit, RetryPolicy, Sealed, TenantId, TopicPattern};
+use crate::{EndpointId, Health, Period, RateLimit, RetryPolicy, Sealed, TenantId, TopicPattern, Wire};
 
 /// A URL of a tenant that wants events.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Endpoint {
     pub url: String,
     /// Which topics it wants.
     pub topics: Vec<TopicPattern>,
+    /// Which events of these topics it wants: the JSON text of a filter, as `posthaste-policy` reads it. None: all of them.
+    pub filter: Option<String>,
     /// For people.
     pub description: String,
     /// The caller's own facts about it.
@@ -31,6 +33,10 @@ pub struct Endpoint {
     /// Whether its deliveries go one at a time, in the order in which their events were accepted: each waits until the
     /// one before it is delivered or exhausted.
     pub ordered: bool,
+    /// How its requests are made.
+    pub wire: Wire,
+    /// The [`Credentials`](crate::Credentials) of its requests, sealed and bound to the endpoint; none: there are none.
+    pub credentials: Option<Sealed>,
     /// Whether deliveries go out.
     pub state: EndpointState,
     /// Why it is disabled, for people.
@@ -82,6 +88,34 @@ pub struct EndpointSecret {
 }
 
 impl Endpoint {
+    /// An endpoint at a URL that wants everything, and of which nothing else is known.
+    pub fn new(id: EndpointId, tenant: TenantId, url: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            tenant,
+            url,
+            topics: vec![TopicPattern::All],
+            filter: None,
+            description: String::new(),
+            metadata: BTreeMap::new(),
+            timeout: None,
+            retry: None,
+            max_in_flight: None,
+            rate_limit: None,
+            ordered: false,
+            wire: Wire::default(),
+            credentials: None,
+            state: EndpointState::Enabled,
+            state_reason: None,
+            parked_until: None,
+            health: Health::default(),
+            secrets: Vec::new(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// How many of its deliveries may begin at the same moment, as far as its own limits tell; none: they do not.
     pub fn burst(&self) -> Option<u32> {
         let of_rate = self.rate_limit.map(RateLimit::limit);

@@ -21,6 +21,7 @@ mod sealed;
 mod tenant;
 pub mod told;
 mod topic;
+mod wire;
 
 pub use attempt::{Attempt, ErrorClass, Outcome, Reply, Timings};
 pub use clock::Clock;
@@ -37,5 +38,6 @@ pub use retry::{ExponentialRetry, InvalidRetry, RetryPolicy};
 pub use sealed::Sealed;
 pub use tenant::Tenant;
 pub use topic::{Topic, TopicPattern};
+pub use wire::{Auth, BodyFormat, Credentials, Method, Wire};
 
 pub use jiff::Timestamp;

@@ -14,12 +14,30 @@ pub struct Topic {
     pub description: String,
     /// A sample of the data of such an event.
     pub example: Option<serde_json::Value>,
+    /// What the data of an event of this type must be: a JSON Schema. None: anything.
+    pub schema: Option<serde_json::Value>,
     /// Whether it takes no more events. What was accepted before is still delivered.
     pub archived: bool,
     /// When it was first put.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl Topic {
+    /// A topic of which nothing is known but its name.
+    pub fn new(name: TopicName, now: Timestamp) -> Self {
+        let description = String::new();
+        Self {
+            name,
+            description,
+            example: None,
+            schema: None,
+            archived: false,
+            created_at: now,
+            updated_at: now,
+        }
+    }
 }
 
 /// Which topics an endpoint wants: one topic (`order.paid`), all below a prefix (`order.*`), or all (`*`).

@@ -24,6 +24,7 @@ const NO_TOPIC: StoreError = StoreError::NotFound(Missing::Topic);
 #[async_trait]
 impl Catalogue for RedisStore {
     async fn put_tenant(&self, tenant: Tenant) -> Result<Put<Tenant>> {
+        let signature = tenant.signature.as_ref().map_or_else(String::new, ToString::to_string);
         // Numbers are the whole store's, so that tenants have one order; one that is not needed is no loss.
         let mut count = redis::cmd("INCR");
         count.arg(format!("{}:numbers", self.shared.layout.home()));
@@ -34,7 +35,8 @@ impl Catalogue for RedisStore {
                     call.arg(fresh)
                         .arg(&tenant.name)
                         .arg(millis(tenant.updated_at))
-                        .arg(millis(tenant.created_at));
+                        .arg(millis(tenant.created_at))
+                        .arg(&signature);
                 })
                 .await?;
             // The count was cut back by a crash, and comes by every number that it had given.
@@ -281,5 +283,8 @@ fn found(answer: Value, missing: StoreError) -> Result<()> {
 
 fn read_tenant(id: TenantId, reply: &mut Reply) -> Result<Tenant> {
     let name = reply.text()?;
-    Ok(Tenant { id, name, created_at: time(reply.number()?)?, updated_at: time(reply.number()?)? })
+    let (created_at, updated_at) = (time(reply.number()?)?, time(reply.number()?)?);
+    let signature = Some(reply.text()?).filter(|text| !text.is_empty());
+    let signature = signature.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(Tenant { id, name, signature: signature.map_err(StoreError::damaged)?, created_at, updated_at })
 }

@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use posthaste_model::{
     Endpoint, EndpointId, EndpointSecret, EndpointState, Health, Period, RateLimit, RetryPolicy, Sealed,
-    TenantId, Timestamp, TopicPattern,
+    TenantId, Timestamp, TopicPattern, Wire,
 };
 use posthaste_store::StoreError;
 use redis::{Pipeline, Value};
@@ -39,6 +39,12 @@ struct Rest {
     rate_limit: Option<RateLimit>,
     #[serde(default)]
     ordered: bool,
+    #[serde(default)]
+    filter: Option<String>,
+    #[serde(default)]
+    wire: Wire,
+    #[serde(default)]
+    credentials: Option<String>,
     secrets: Vec<SecretRest>,
     created_ms: i64,
 }
@@ -65,6 +71,9 @@ pub(crate) fn pack(endpoint: &Endpoint) -> Result<String, StoreError> {
         max_in_flight: endpoint.max_in_flight,
         rate_limit: endpoint.rate_limit,
         ordered: endpoint.ordered,
+        filter: endpoint.filter.clone(),
+        wire: endpoint.wire.clone(),
+        credentials: endpoint.credentials.as_ref().map(|sealed| BASE64_STANDARD.encode(&sealed.0)),
         secrets: secrets.collect(),
         created_ms: endpoint.created_at.as_millisecond(),
     };
@@ -92,10 +101,13 @@ fn read_fields(id: EndpointId, reply: &mut Reply) -> Result<Endpoint, StoreError
     let updated_at = time(reply.number()?)?;
     let url = reply.text()?;
     let rest: Rest = serde_json::from_slice(&reply.bytes()?).map_err(StoreError::damaged)?;
+    let sealed = |text: String| {
+        let bytes = BASE64_STANDARD.decode(text).map_err(StoreError::damaged)?;
+        Ok::<_, StoreError>(Sealed(bytes.into()))
+    };
     let secrets = rest.secrets.into_iter().map(|secret| {
-        let sealed = BASE64_STANDARD.decode(secret.sealed).map_err(StoreError::damaged)?;
         Ok(EndpointSecret {
-            sealed: Sealed(sealed.into()),
+            sealed: sealed(secret.sealed)?,
             expires_at: secret.expires_ms.map(time).transpose()?,
         })
     });
@@ -111,6 +123,9 @@ fn read_fields(id: EndpointId, reply: &mut Reply) -> Result<Endpoint, StoreError
         max_in_flight: rest.max_in_flight,
         rate_limit: rest.rate_limit,
         ordered: rest.ordered,
+        filter: rest.filter,
+        wire: rest.wire,
+        credentials: rest.credentials.map(sealed).transpose()?,
         state,
         state_reason,
         parked_until,

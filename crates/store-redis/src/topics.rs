@@ -12,6 +12,8 @@ struct Rest {
     description: String,
     /// The text of a JSON value, because one of them is null.
     example: Option<String>,
+    #[serde(default)]
+    schema: Option<String>,
     archived: bool,
     updated_ms: i64,
 }
@@ -20,6 +22,7 @@ pub(crate) fn pack(topic: &Topic) -> Result<String> {
     let rest = Rest {
         description: topic.description.clone(),
         example: topic.example.as_ref().map(ToString::to_string),
+        schema: topic.schema.as_ref().map(ToString::to_string),
         archived: topic.archived,
         updated_ms: topic.updated_at.as_millisecond(),
     };
@@ -44,13 +47,14 @@ pub(crate) fn read(name: &str, packed: &str) -> Result<Topic> {
     Ok(Topic {
         name: name.parse().map_err(StoreError::damaged)?,
         description: rest.description,
-        example: rest
-            .example
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(StoreError::damaged)?,
+        example: json(rest.example)?,
+        schema: json(rest.schema)?,
         archived: rest.archived,
         created_at,
         updated_at: time(rest.updated_ms)?,
     })
+}
+
+fn json(text: Option<String>) -> Result<Option<serde_json::Value>> {
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged)
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use posthaste_model::{EndpointId, EndpointState, TenantId, TopicName};
+use posthaste_model::{EndpointId, EndpointState, TenantId, Topic, TopicName};
 use posthaste_store::{Missing, Result, StoreError, TenantView, ViewVersion};
 use redis::Cmd;
 use tokio::sync::OnceCell;
@@ -31,7 +31,7 @@ pub(crate) struct Known {
 }
 
 /// The topics at a version.
-type Topics = (u64, Arc<BTreeMap<TopicName, bool>>);
+type Topics = (u64, Arc<BTreeMap<TopicName, Arc<Topic>>>);
 
 /// A view that is at hand, or being read: whoever comes meanwhile waits for that reading.
 type Cell = Arc<OnceCell<Arc<Known>>>;
@@ -101,7 +101,7 @@ impl Views {
         Changing { views: self, told: false }
     }
 
-    fn topics(&self, version: u64) -> Option<Arc<BTreeMap<TopicName, bool>>> {
+    fn topics(&self, version: u64) -> Option<Arc<BTreeMap<TopicName, Arc<Topic>>>> {
         let known = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         known.as_ref().filter(|(known, _)| *known == version).map(|(_, topics)| Arc::clone(topics))
     }
@@ -159,7 +159,11 @@ impl Shared {
 
     /// The topics at the version that a partition knows. None: it and the partition of the topics disagreed, and the
     /// partition knows a version now that is younger than both.
-    async fn topics_at(&self, version: u64, base: &str) -> Result<Option<Arc<BTreeMap<TopicName, bool>>>> {
+    async fn topics_at(
+        &self,
+        version: u64,
+        base: &str,
+    ) -> Result<Option<Arc<BTreeMap<TopicName, Arc<Topic>>>>> {
         if let Some(topics) = self.views.topics(version) {
             return Ok(Some(topics));
         }
@@ -179,7 +183,8 @@ impl Shared {
             link.run(&TOPICS_CHANGED, base, told).await?;
             return Ok(None);
         }
-        let topics = topics::read_all(reply.next()?)?.into_iter().map(|topic| (topic.name, !topic.archived));
+        let topics = topics::read_all(reply.next()?)?;
+        let topics = topics.into_iter().map(|topic| (topic.name.clone(), Arc::new(topic)));
         let topics = Arc::new(topics.collect());
         let mut known = self.views.topics.lock().unwrap_or_else(PoisonError::into_inner);
         *known = Some((version, Arc::clone(&topics)));

@@ -30,7 +30,7 @@ impl Catalogue for SqliteStore {
         self.readers
             .run(move |conn| {
                 let mut statement = conn.prepare_cached(
-                    "SELECT id, name, created_at, updated_at, no FROM tenants
+                    "SELECT id, name, created_at, updated_at, no, signature FROM tenants
                      WHERE no < ? AND deleted_at IS NULL ORDER BY no DESC LIMIT ?",
                 )?;
                 let before = number_cursor(&page)?.unwrap_or(i64::MAX);
@@ -149,19 +149,21 @@ fn put_tenant(work: &mut Work<'_>, new: Tenant) -> Outcome<Put<Tenant>> {
     let now = match before {
         Some((tenant, no)) => {
             work.conn
-                .prepare_cached("UPDATE tenants SET name = ?, updated_at = ? WHERE no = ?")?
-                .execute((&new.name, millis(new.updated_at), no))?;
+                .prepare_cached("UPDATE tenants SET name = ?, signature = ?, updated_at = ? WHERE no = ?")?
+                .execute((&new.name, json_text(new.signature.as_ref()), millis(new.updated_at), no))?;
             Tenant { created_at: tenant.created_at, ..new }
         }
         None => {
             let version = next_version(work.conn)?;
             work.conn
                 .prepare_cached(
-                    "INSERT INTO tenants (id, name, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO tenants (id, name, signature, version, created_at, updated_at)
+                     VALUES (?, ?, ?, ?, ?, ?)",
                 )?
                 .execute((
                     new.id.as_str(),
                     &new.name,
+                    json_text(new.signature.as_ref()),
                     version,
                     millis(new.created_at),
                     millis(new.updated_at),
@@ -178,27 +180,32 @@ fn put_topic(work: &mut Work<'_>, new: Topic) -> Outcome<Put<Topic>> {
     let now = Topic { created_at: before.map_or(new.created_at, |topic| topic.created_at), ..new };
     work.conn
         .prepare_cached(
-            "INSERT INTO topics (name, description, example, archived, created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO topics (name, description, example, schema, archived, created_at, updated_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET description = excluded.description, example = excluded.example,
-                 archived = excluded.archived, updated_at = excluded.updated_at",
+                 schema = excluded.schema, archived = excluded.archived, updated_at = excluded.updated_at",
         )?
         .execute((
             now.name.as_str(),
             &now.description,
-            now.example.as_ref().map(serde_json::Value::to_string),
+            json_text(now.example.as_ref()),
+            json_text(now.schema.as_ref()),
             now.archived,
             millis(now.created_at),
             millis(now.updated_at),
         ))?;
-    work.state.set_topic(work.conn, &now.name, Some(!now.archived))?;
+    work.state.set_topic(work.conn, &now.name, Some(now.clone()))?;
     Ok(Put { now, created })
+}
+
+fn json_text(value: Option<&serde_json::Value>) -> Option<String> {
+    value.map(serde_json::Value::to_string)
 }
 
 /// A tenant and its number.
 pub(crate) fn find_tenant(conn: &Connection, id: &TenantId) -> Outcome<Option<(Tenant, i64)>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, name, created_at, updated_at, no FROM tenants WHERE id = ? AND deleted_at IS NULL",
+        "SELECT id, name, created_at, updated_at, no, signature FROM tenants WHERE id = ? AND deleted_at IS NULL",
     )?;
     let mut found = statement.query([id.as_str()])?;
     found.next()?.map(|row| Ok((tenant(row)?, row.get(4)?))).transpose()
@@ -208,12 +215,15 @@ fn tenant(row: &Row<'_>) -> Outcome<Tenant> {
     Ok(Tenant {
         id: rows::parse(&row.get::<_, String>(0)?)?,
         name: row.get(1)?,
+        signature: row.get::<_, Option<String>>(5)?.as_deref().map(rows::json).transpose()?,
         created_at: rows::time(row.get(2)?)?,
         updated_at: rows::time(row.get(3)?)?,
     })
 }
 
-const TOPIC: &str = "name, description, example, archived, created_at, updated_at FROM topics";
+/// The columns that [`topic`] reads.
+pub(crate) const TOPIC: &str =
+    "name, description, example, archived, created_at, updated_at, schema FROM topics";
 
 fn find_topic(conn: &Connection, name: &TopicName) -> Outcome<Option<Topic>> {
     let mut statement = conn.prepare_cached(&format!("SELECT {TOPIC} WHERE name = ?"))?;
@@ -221,11 +231,12 @@ fn find_topic(conn: &Connection, name: &TopicName) -> Outcome<Option<Topic>> {
     found.next()?.map(topic).transpose()
 }
 
-fn topic(row: &Row<'_>) -> Outcome<Topic> {
+pub(crate) fn topic(row: &Row<'_>) -> Outcome<Topic> {
     Ok(Topic {
         name: rows::parse(&row.get::<_, String>(0)?)?,
         description: row.get(1)?,
         example: row.get::<_, Option<String>>(2)?.as_deref().map(rows::json).transpose()?,
+        schema: row.get::<_, Option<String>>(6)?.as_deref().map(rows::json).transpose()?,
         archived: row.get(3)?,
         created_at: rows::time(row.get(4)?)?,
         updated_at: rows::time(row.get(5)?)?,

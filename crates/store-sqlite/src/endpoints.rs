@@ -20,11 +20,11 @@ pub(crate) fn create(work: &mut Work<'_>, endpoint: &Endpoint) -> Outcome<()> {
     work.conn
         .prepare_cached(
             "INSERT INTO endpoints (id, tenant_no, url, topics, description, metadata, timeout_ms, retry,
-                 max_in_flight, rate_limit, ordered, state, state_reason, parked_until, failing_since, failures,
-                 exhausted, warned, version, created_at, updated_at)
+                 max_in_flight, rate_limit, ordered, filter, wire, credentials, state, state_reason,
+                 parked_until, failing_since, failures, exhausted, warned, version, created_at, updated_at)
              VALUES (:id, :tenant, :url, :topics, :description, :metadata, :timeout, :retry, :max_in_flight,
-                 :rate_limit, :ordered, :state, :state_reason, :parked_until, :failing_since, :failures, :exhausted,
-                 :warned, :version, :created_at, :updated_at)",
+                 :rate_limit, :ordered, :filter, :wire, :credentials, :state, :state_reason,
+                 :parked_until, :failing_since, :failures, :exhausted, :warned, :version, :created_at, :updated_at)",
         )?
         .execute(named_params! {
             ":id": endpoint.id.uuid().as_bytes(),
@@ -38,6 +38,9 @@ pub(crate) fn create(work: &mut Work<'_>, endpoint: &Endpoint) -> Outcome<()> {
             ":max_in_flight": endpoint.max_in_flight,
             ":rate_limit": endpoint.rate_limit.as_ref().map(to_json).transpose()?,
             ":ordered": endpoint.ordered,
+            ":filter": endpoint.filter,
+            ":wire": to_json(&endpoint.wire)?,
+            ":credentials": endpoint.credentials.as_ref().map(|sealed| &sealed.0[..]),
             ":state": rows::endpoint_state_code(endpoint.state),
             ":state_reason": endpoint.state_reason,
             ":parked_until": endpoint.parked_until.map(millis),
@@ -87,7 +90,7 @@ pub(crate) fn update(work: &mut Work<'_>, mut endpoint: Endpoint) -> Outcome<End
         .prepare_cached(
             "UPDATE endpoints SET url = :url, topics = :topics, description = :description, metadata = :metadata,
                  timeout_ms = :timeout, retry = :retry, max_in_flight = :max_in_flight, rate_limit = :rate_limit,
-                 ordered = :ordered, state = :state, state_reason = :state_reason, parked_until = :parked_until,
+                 ordered = :ordered, filter = :filter, wire = :wire, credentials = :credentials, state = :state, state_reason = :state_reason, parked_until = :parked_until,
                  version = :version, updated_at = :updated_at
              WHERE no = :no",
         )?
@@ -101,6 +104,9 @@ pub(crate) fn update(work: &mut Work<'_>, mut endpoint: Endpoint) -> Outcome<End
             ":max_in_flight": endpoint.max_in_flight,
             ":rate_limit": endpoint.rate_limit.as_ref().map(to_json).transpose()?,
             ":ordered": endpoint.ordered,
+            ":filter": endpoint.filter,
+            ":wire": to_json(&endpoint.wire)?,
+            ":credentials": endpoint.credentials.as_ref().map(|sealed| &sealed.0[..]),
             ":state": rows::endpoint_state_code(endpoint.state),
             ":state_reason": endpoint.state_reason,
             ":parked_until": endpoint.parked_until.map(millis),

@@ -127,7 +127,8 @@ fn text<'a>(row: &'a Row<'_>, column: usize) -> Outcome<&'a str> {
 /// The columns that [`endpoint`] reads.
 pub(crate) const ENDPOINT: &str = "p.no, p.id, t.id, p.url, p.topics, p.description, p.metadata, p.timeout_ms, \
      p.retry, p.state, p.state_reason, p.parked_until, p.version, p.created_at, p.updated_at, \
-     p.max_in_flight, p.rate_limit, p.ordered, p.failing_since, p.failures, p.exhausted, p.warned \
+     p.max_in_flight, p.rate_limit, p.ordered, p.failing_since, p.failures, p.exhausted, p.warned, \
+     p.filter, p.wire, p.credentials \
      FROM endpoints p JOIN tenants t ON t.no = p.tenant_no";
 
 /// Reads an endpoint, but for its secrets.
@@ -149,6 +150,9 @@ pub(crate) fn endpoint(conn: &Connection, row: &Row<'_>) -> Outcome<Endpoint> {
         max_in_flight: row.get(15)?,
         rate_limit: rate_limit.as_deref().map(json).transpose()?,
         ordered: row.get(17)?,
+        filter: row.get(22)?,
+        wire: json(text(row, 23)?)?,
+        credentials: row.get::<_, Option<Vec<u8>>>(24)?.map(|sealed| Sealed(sealed.into())),
         state: endpoint_state(row.get(9)?)?,
         state_reason: row.get(10)?,
         parked_until: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,

@@ -5,11 +5,12 @@ use std::{
     sync::{Arc, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use posthaste_model::{Endpoint, EndpointId, EndpointState, Health, TenantId, TopicName};
+use posthaste_model::{Endpoint, EndpointId, EndpointState, Health, TenantId, Topic, TopicName};
 use posthaste_store::{Epoch, Missing, TenantView, ViewVersion};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
+    catalogue,
     fault::{Fault, Outcome},
     given_up,
     leases::{self, LiveLeases},
@@ -28,7 +29,7 @@ const AT_HAND: usize = 150_000;
 
 pub(crate) struct State {
     shared: Shared,
-    topics: Arc<BTreeMap<TopicName, bool>>,
+    topics: Arc<BTreeMap<TopicName, Arc<Topic>>>,
     topics_version: u64,
     tenants: HashMap<TenantId, TenantCard>,
     endpoints: HashMap<i64, Arc<Endpoint>>,
@@ -72,13 +73,11 @@ pub(crate) struct Owner {
 impl State {
     pub(crate) fn load(conn: &Connection, shared: Shared) -> Outcome<Self> {
         let mut topics = BTreeMap::new();
-        let mut statement = conn.prepare("SELECT name, archived FROM topics")?;
+        let mut statement = conn.prepare(&format!("SELECT {}", catalogue::TOPIC))?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
-            topics.insert(
-                rows::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
-                !row.get::<_, bool>(1)?,
-            );
+            let topic = catalogue::topic(row)?;
+            topics.insert(topic.name.clone(), Arc::new(topic));
         }
         shared.views_mut().clear();
         let (leases, last_lease) = leases::load(conn)?;
@@ -317,11 +316,11 @@ impl State {
         &mut self,
         conn: &Connection,
         name: &TopicName,
-        open: Option<bool>,
+        topic: Option<Topic>,
     ) -> Outcome<()> {
         let topics = Arc::make_mut(&mut self.topics);
-        match open {
-            Some(open) => topics.insert(name.clone(), open),
+        match topic {
+            Some(topic) => topics.insert(name.clone(), Arc::new(topic)),
             None => topics.remove(name),
         };
         self.topics_version = next_version(conn)?;

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use posthaste_model::{Endpoint, EndpointId, Event, EventId, TenantId, TopicName};
+use posthaste_model::{Endpoint, EndpointId, Event, EventId, TenantId, Topic, TopicName};
 
 use crate::Result;
 
@@ -44,8 +44,8 @@ pub struct TenantView {
     pub version: ViewVersion,
     /// The tenant's endpoints in the order in which they were made, whatever their state.
     pub endpoints: Vec<Arc<Endpoint>>,
-    /// The topics that exist, and whether each takes events (it is not archived).
-    pub topics: Arc<BTreeMap<TopicName, bool>>,
+    /// The topics that exist.
+    pub topics: Arc<BTreeMap<TopicName, Arc<Topic>>>,
 }
 
 /// Names a moment of the catalogue.

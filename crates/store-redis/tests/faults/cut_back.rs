@@ -75,6 +75,7 @@ async fn topics_are_not_taken_for_later_ones() {
         name: name.parse().unwrap(),
         description: String::new(),
         example: None,
+        schema: None,
         archived: false,
         created_at: driver.now(),
         updated_at: driver.now(),

@@ -64,6 +64,7 @@ async fn what_is_full_takes_no_event_and_has_written_nothing() {
         name: "order.paid".parse().unwrap(),
         description: String::new(),
         example: None,
+        schema: None,
         archived: false,
         created_at: now,
         updated_at: now,

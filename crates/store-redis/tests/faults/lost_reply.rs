@@ -226,6 +226,7 @@ fn topic(name: &str, now: Timestamp) -> Topic {
         name: name.parse().unwrap(),
         description: String::new(),
         example: None,
+        schema: None,
         archived: false,
         created_at: now,
         updated_at: now,
@@ -233,7 +234,7 @@ fn topic(name: &str, now: Timestamp) -> Topic {
 }
 
 fn tenant(id: &str, name: &str, now: Timestamp) -> Tenant {
-    Tenant { id: id.parse().unwrap(), name: name.into(), created_at: now, updated_at: now }
+    Tenant { name: name.into(), ..Tenant::new(id.parse().unwrap(), now) }
 }
 
 const CATALOGUE: &[(&str, Operation)] = operations! {

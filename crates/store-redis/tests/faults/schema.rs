@@ -23,7 +23,7 @@ async fn tenants(store: &RedisStore) -> Vec<String> {
 
 async fn put(store: &RedisStore, id: &str) {
     let now = jiff::Timestamp::from_millisecond(START).unwrap();
-    let tenant = Tenant { id: id.parse().unwrap(), name: String::new(), created_at: now, updated_at: now };
+    let tenant = Tenant::new(id.parse().unwrap(), now);
     store.put_tenant(tenant).await.unwrap();
 }
 

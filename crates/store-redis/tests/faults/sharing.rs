@@ -38,8 +38,7 @@ impl Two {
         let settings = RedisSettings { partitions: 1, ..at(server.url()) };
         let (one, other) = (open(settings.clone()).await, open(settings).await);
         let tenant: TenantId = "acme".parse().unwrap();
-        let put =
-            Tenant { id: tenant.clone(), name: String::new(), created_at: secs(0), updated_at: secs(0) };
+        let put = Tenant::new(tenant.clone(), secs(0));
         one.put_tenant(put).await.unwrap();
         let endpoint = sample_endpoint(&tenant, 1, secs(0));
         one.create_endpoint(endpoint.clone()).await.unwrap();
@@ -113,6 +112,7 @@ async fn a_view_that_another_process_made_stale_decides_nothing() {
         name: "order.lost".parse().unwrap(),
         description: String::new(),
         example: None,
+        schema: None,
         archived: false,
         created_at: secs(0),
         updated_at: secs(0),

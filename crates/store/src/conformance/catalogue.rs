@@ -2,8 +2,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use posthaste_model::{
-    DeliveryId, Endpoint, EndpointSecret, EndpointState, ExponentialRetry, Next, Period, RateLimit,
-    RetryPolicy, Sealed, Tenant, TenantId, Topic,
+    Auth, BodyFormat, DeliveryId, Endpoint, EndpointSecret, EndpointState, ExponentialRetry, Method, Next,
+    Period, RateLimit, RetryPolicy, Sealed, Tenant, TenantId, Topic, Wire,
 };
 
 use super::{Driver, Shown, replied, sample_endpoint, samples};
@@ -19,15 +19,14 @@ pub(super) fn is_missing<T: std::fmt::Debug>(result: Result<T>, what: Missing) {
 
 pub(super) async fn a_tenant_is_made_then_changed(driver: &mut Driver) {
     let id: TenantId = "acme".parse().unwrap();
-    let made =
-        Tenant { id: id.clone(), name: "Acme".into(), created_at: driver.now(), updated_at: driver.now() };
+    let signature = Some(serde_json::json!({ "profile": "stripe", "ü": [null] }));
+    let made = Tenant { name: "Acme".into(), signature, ..Tenant::new(id.clone(), driver.now()) };
     let put = driver.store().put_tenant(made.clone()).await.unwrap();
     assert_eq!(put, Put { now: made.clone(), created: true });
     assert_eq!(driver.store().tenant(&id).await.unwrap(), made);
 
     driver.pass(1);
-    let again =
-        Tenant { id: id.clone(), name: "Äcme".into(), created_at: driver.now(), updated_at: driver.now() };
+    let again = Tenant { name: "Äcme".into(), ..Tenant::new(id.clone(), driver.now()) };
     let put = driver.store().put_tenant(again.clone()).await.unwrap();
     let changed = Tenant { created_at: made.created_at, ..again };
     assert_eq!(put, Put { now: changed.clone(), created: false });
@@ -38,6 +37,7 @@ pub(super) async fn a_topic_is_made_then_changed(driver: &mut Driver) {
     let made = Topic {
         description: "An order was paid.".into(),
         example: Some(serde_json::json!({ "total": [1.5, null], "ü": "\u{1F4E6}" })),
+        schema: Some(serde_json::json!({ "type": "object", "not": false })),
         ..samples::topic("order.paid", driver.now())
     };
     let put = driver.store().put_topic(made.clone()).await.unwrap();
@@ -56,6 +56,7 @@ pub(super) async fn a_topic_is_made_then_changed(driver: &mut Driver) {
 fn full(tenant: &TenantId, driver: &Driver) -> Endpoint {
     Endpoint {
         topics: ["order.*", "invoice.sent"].map(|pattern| pattern.parse().unwrap()).to_vec(),
+        filter: Some(r#"{"data.total": {"$gte": 1.50}, "ü": [null]}"#.into()),
         description: "für die Buchhaltung".into(),
         metadata: BTreeMap::from([("team".into(), "billing".into()), (String::new(), "\"{}\"".into())]),
         timeout: Some(Period(Duration::from_millis(2_500))),
@@ -70,6 +71,17 @@ fn full(tenant: &TenantId, driver: &Driver) -> Endpoint {
         max_in_flight: Some(u32::MAX),
         rate_limit: Some(RateLimit::new(100, Period::from_millis(1_500)).unwrap()),
         ordered: true,
+        wire: Wire {
+            method: Method::Put,
+            format: BodyFormat::CloudEventsBinary,
+            signature: Some(serde_json::json!({ "profile": "standard", "versions": ["v1", "v1a"] })),
+            headers: BTreeMap::from([("X-Env".into(), Some("prod".into())), ("X-Key".into(), None)]),
+            metadata_headers: true,
+            auth: Some(Auth::Basic { username: "ü".into() }),
+            certificate: Some("-----BEGIN".into()),
+            roots: Some("-----BEGIN CERTIFICATE".into()),
+        },
+        credentials: Some(Sealed(Bytes::from_static(&[0, 254, 7]))),
         state: EndpointState::Disabled,
         state_reason: Some("made so".into()),
         secrets: vec![
@@ -110,6 +122,9 @@ pub(super) async fn a_changed_endpoint_reads_back_whole(driver: &mut Driver) {
             max_in_flight: None,
             rate_limit: None,
             ordered: false,
+            filter: None,
+            wire: Wire::default(),
+            credentials: None,
             state: EndpointState::Enabled,
             state_reason: None,
             secrets: vec![

@@ -118,8 +118,7 @@ impl Driver {
     /// Puts a tenant.
     pub async fn tenant(&mut self, id: &str) -> TenantId {
         let id: TenantId = id.parse().expect("a tenant id");
-        let tenant =
-            Tenant { id: id.clone(), name: String::new(), created_at: self.now, updated_at: self.now };
+        let tenant = Tenant::new(id.clone(), self.now);
         self.store().put_tenant(tenant).await.expect("a tenant");
         self.tenants.insert(id.clone());
         id

@@ -1,12 +1,12 @@
 //! Nouns that are well-formed and say nothing in particular.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use posthaste_model::{
     Attempt, AttemptId, Delivery, DeliveryId, Endpoint, EndpointEffects, EndpointId, EndpointSecret,
-    EndpointState, ErrorClass, Event, EventOptions, Health, HealthEffect, Outcome, Payload, Reply, Sealed,
-    TenantId, Timestamp, Timings, Topic, TopicPattern,
+    ErrorClass, Event, EventOptions, HealthEffect, Outcome, Payload, Reply, Sealed, TenantId, Timestamp,
+    Timings, Topic,
 };
 
 use super::TTL;
@@ -17,26 +17,11 @@ pub const START: i64 = 1_700_000_000_000;
 
 /// An endpoint that wants everything. `number` makes its id.
 pub fn sample_endpoint(tenant: &TenantId, number: u64, now: Timestamp) -> Endpoint {
+    let url = format!("https://subscriber.example/{number}");
+    let sealed = Sealed(Bytes::from_static(b"sealed"));
     Endpoint {
-        id: EndpointId::mint(now, random(number)),
-        tenant: tenant.clone(),
-        url: format!("https://subscriber.example/{number}"),
-        topics: vec![TopicPattern::All],
-        description: String::new(),
-        metadata: BTreeMap::new(),
-        timeout: None,
-        retry: None,
-        max_in_flight: None,
-        rate_limit: None,
-        ordered: false,
-        state: EndpointState::Enabled,
-        state_reason: None,
-        parked_until: None,
-        health: Health::default(),
-        secrets: vec![EndpointSecret { sealed: Sealed(Bytes::from_static(b"sealed")), expires_at: None }],
-        version: 1,
-        created_at: now,
-        updated_at: now,
+        secrets: vec![EndpointSecret { sealed, expires_at: None }],
+        ..Endpoint::new(EndpointId::mint(now, random(number)), tenant.clone(), url, now)
     }
 }
 
@@ -69,14 +54,7 @@ pub fn sample_request((partition, epoch): (Partition, Epoch), now: Timestamp) ->
 }
 
 pub(super) fn topic(name: &str, now: Timestamp) -> Topic {
-    Topic {
-        name: name.parse().expect("a topic"),
-        description: String::new(),
-        example: None,
-        archived: false,
-        created_at: now,
-        updated_at: now,
-    }
+    Topic::new(name.parse().expect("a topic"), now)
 }
 
 /// An attempt that took 20 ms. `number` makes its id.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use posthaste_model::{EndpointState, Next, Topic};
 
@@ -26,7 +26,8 @@ pub(super) async fn a_view_shows_endpoints_and_topics(driver: &mut Driver) {
     let shows = |view: &TenantView| {
         let endpoints: Vec<_> = view.endpoints.iter().map(|endpoint| (**endpoint).clone()).collect();
         assert_eq!(endpoints, made);
-        assert_eq!(*view.topics, BTreeMap::from([(open.name.clone(), true), (archived.name.clone(), false)]));
+        let topics = [&open, &archived].map(|topic| (topic.name.clone(), Arc::new(topic.clone())));
+        assert_eq!(*view.topics, BTreeMap::from(topics));
     };
     let view = driver.store().view(&tenant).await.unwrap();
     shows(&view);

@@ -14,7 +14,7 @@ impl Intake for MemoryStore {
     async fn view(&self, tenant: &TenantId) -> Result<Arc<TenantView>> {
         let tables = self.tables();
         let own = tables.endpoints.values().filter(|row| row.endpoint.tenant == *tenant);
-        let topics = tables.topics.values().map(|topic| (topic.name.clone(), !topic.archived));
+        let topics = tables.topics.values().map(|topic| (topic.name.clone(), Arc::new(topic.clone())));
         Ok(Arc::new(TenantView {
             version: version(&tables, tenant)?,
             endpoints: own.map(|row| Arc::new(row.endpoint.clone())).collect(),

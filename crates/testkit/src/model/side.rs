@@ -156,24 +156,14 @@ impl Side {
                 String::new()
             }
             Op::PutTenant { tenant } => {
-                let tenant = Tenant {
-                    id: tenant_id(*tenant),
-                    name: self.mint().to_string(),
-                    created_at: self.now,
-                    updated_at: self.now,
-                };
+                let name = self.mint().to_string();
+                let tenant = Tenant { name, ..Tenant::new(tenant_id(*tenant), self.now) };
                 text(&self.store().put_tenant(tenant).await)
             }
             Op::DeleteTenant { tenant } => self.delete_tenant(&tenant_id(*tenant)).await,
             Op::PutTopic { topic, archived } => {
-                let topic = Topic {
-                    name: topic_name(*topic),
-                    description: self.mint().to_string(),
-                    example: None,
-                    archived: *archived,
-                    created_at: self.now,
-                    updated_at: self.now,
-                };
+                let (description, archived) = (self.mint().to_string(), *archived);
+                let topic = Topic { description, archived, ..Topic::new(topic_name(*topic), self.now) };
                 text(&self.store().put_topic(topic).await)
             }
             Op::DeleteTopic { topic } => text(&self.store().delete_topic(&topic_name(*topic)).await),

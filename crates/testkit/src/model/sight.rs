@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use posthaste_model::{
     Attempt, AttemptId, Endpoint, EndpointId, ErrorClass, Health, Outcome, Tenant, TenantId, Timestamp, Topic,
@@ -44,8 +44,8 @@ impl Sight {
             let Ok(shown) = Shown::of(store, &tenant).await else { continue };
             sight.tenants.insert(tenant.clone(), shown);
             let view = store.view(&tenant).await.expect("the view of a tenant that is shown");
-            let open = sight.topics.iter().map(|topic| (topic.name.clone(), !topic.archived));
-            assert_eq!(*view.topics, open.collect(), "the view's topics are those that are shown");
+            let topics = sight.topics.iter().map(|topic| (topic.name.clone(), Arc::new(topic.clone())));
+            assert_eq!(*view.topics, topics.collect(), "the view's topics are those that are shown");
             // A pause is no part of a view, nor is health.
             let endpoints = view.endpoints.iter().map(|e| Endpoint {
                 parked_until: None,
