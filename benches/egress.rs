@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use posthaste_egress::{
     EgressPolicy, Guard, HttpTransport, Request, TargetUrl, Transport as _, TransportSettings,
 };
-use posthaste_signing::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Secret, SigningKeys};
+use posthaste_signing::{Message, Profile, Secret, Signer};
 use posthaste_testkit::{Receiver, Reply};
 use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::{runtime::Runtime, task::JoinSet};
@@ -30,7 +30,7 @@ const TIMESTAMP: i64 = 1_700_000_000;
 struct Sender {
     transport: HttpTransport,
     target: TargetUrl,
-    keys: SigningKeys,
+    signer: Signer,
     body: Bytes,
 }
 
@@ -41,7 +41,11 @@ impl Sender {
         Self {
             target: TargetUrl::parse(&receiver.url("/hooks"), &guard).unwrap(),
             transport: HttpTransport::new(guard, TransportSettings::default()).unwrap(),
-            keys: SigningKeys::new(&Secret::generate(&mut StdRng::seed_from_u64(1)), []),
+            signer: Signer::new(
+                &Profile::named("standard").unwrap(),
+                [&Secret::generate(&mut StdRng::seed_from_u64(1))],
+            )
+            .unwrap(),
             body: vec![b'x'; BODY].into(),
         }
     }
@@ -50,19 +54,19 @@ impl Sender {
         let id = format!("evt-{number}");
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in [
-            (HEADER_ID, id.as_str()),
-            (HEADER_TIMESTAMP, &TIMESTAMP.to_string()),
-            (HEADER_SIGNATURE, &self.keys.sign(&id, TIMESTAMP, &self.body)),
-        ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
-        }
-        let request = Request {
-            target: self.target.clone(),
-            headers,
-            body: self.body.clone(),
-            deadline: Duration::from_secs(15),
+        let message = Message {
+            id: &id,
+            topic: "order.paid",
+            time_ms: TIMESTAMP * 1_000,
+            method: "POST",
+            url: self.target.as_str(),
+            body: &self.body,
         };
+        for (name, value) in self.signer.headers(&message).unwrap() {
+            headers.insert(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        }
+        let request = Request::post(self.target.clone(), self.body.clone(), Duration::from_secs(15));
+        let request = Request { headers, ..request };
         let outcome = self.transport.send(request).await.outcome;
         assert_eq!(outcome.status(), Some(200), "{outcome:?}");
     }

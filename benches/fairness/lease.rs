@@ -116,7 +116,7 @@ impl Crowd {
     async fn tenant(&self, number: usize, endpoints: usize, due: usize) {
         let Self { store, now, .. } = self;
         let id: TenantId = format!("tenant-{number}").parse().unwrap();
-        let tenant = Tenant { id: id.clone(), name: String::new(), created_at: *now, updated_at: *now };
+        let tenant = Tenant::new(id.clone(), *now);
         store.put_tenant(tenant).await.unwrap();
         let endpoints: Vec<Endpoint> =
             (0..endpoints).map(|n| sample_endpoint(&id, (number * endpoints + n) as u64, *now)).collect();

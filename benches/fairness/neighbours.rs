@@ -4,7 +4,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use posthaste_signing::HEADER_ID as ID;
 use posthaste_testkit::{ReceivedRequest, Receiver, Reply};
 use tokio::{net::TcpSocket, runtime::Runtime, time::sleep};
 
@@ -16,6 +15,8 @@ use crate::{
     service::{MAX_IN_FLIGHT, PER_ENDPOINT, Service},
 };
 
+/// What names an event in its requests.
+const ID: &str = "webhook-id";
 /// How many events the tenant that is watched publishes in a second.
 const PER_SECOND: u32 = 50;
 /// How long the receiver that hangs takes to answer.

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts};
+use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts, WireSettings};
 use posthaste_egress::{EgressPolicy, Guard, HttpTransport, TransportSettings};
 use posthaste_model::{
     Clock, Endpoint, EndpointSecret, Event, Payload, RetryPolicy, Sealed, Tenant, TenantId, Timestamp,
@@ -73,6 +73,7 @@ impl Service {
             auto_disable: AutoDisable::default(),
             ownership: Duration::from_secs(3),
             retain: Retain { delivered: YEAR, failed: YEAR },
+            wire: WireSettings::default(),
         };
         let dispatcher = Dispatcher::start(parts, settings);
         Self { door, _dispatcher: dispatcher, sealer, rng, minted: 0 }
@@ -95,7 +96,7 @@ impl Service {
         let sample = sample_endpoint(tenant, self.minted, self.door.clock.now());
         let record = EndpointSecret::record(sample.id);
         let secret = Secret::generate(&mut self.rng);
-        let sealed = self.sealer.seal(secret.expose_key(), record.as_bytes(), &mut self.rng).unwrap();
+        let sealed = self.sealer.seal_secret(&secret, record.as_bytes(), &mut self.rng).unwrap();
         let secrets = vec![EndpointSecret { sealed: Sealed(sealed.into()), expires_at: None }];
         Endpoint { url: url.to_owned(), secrets, ..sample }
     }
@@ -114,10 +115,7 @@ impl Door {
 
     async fn put_tenant(&self, id: TenantId) {
         let now = self.clock.now();
-        self.store
-            .put_tenant(Tenant { id, name: String::new(), created_at: now, updated_at: now })
-            .await
-            .unwrap();
+        self.store.put_tenant(Tenant::new(id, now)).await.unwrap();
     }
 }
 

@@ -103,8 +103,7 @@ impl StoreAtWork {
     /// A new tenant with so many endpoints.
     pub(crate) async fn tenant(&mut self, name: &str, count: usize) -> Vec<Endpoint> {
         let id: TenantId = name.parse().unwrap();
-        let tenant =
-            Tenant { id: id.clone(), name: String::new(), created_at: self.now, updated_at: self.now };
+        let tenant = Tenant::new(id.clone(), self.now);
         self.store.put_tenant(tenant).await.unwrap();
         let endpoints: Vec<_> = (0..count)
             .map(|_| {

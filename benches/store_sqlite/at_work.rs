@@ -49,7 +49,7 @@ impl StoreAtWork {
         let runtime = Builder::new_current_thread().build().unwrap();
         let now = Timestamp::from_millisecond(START).unwrap();
         let tenant = TenantId::default_tenant();
-        let named = Tenant { id: tenant.clone(), name: String::new(), created_at: now, updated_at: now };
+        let named = Tenant::new(tenant.clone(), now);
         runtime.block_on(store.put_tenant(named)).unwrap();
         let endpoints: Vec<_> = (0..count).map(|number| sample_endpoint(&tenant, number, now)).collect();
         for some in endpoints.chunks(BULK) {

@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use posthaste_model::{
     DeliveryId, Endpoint, Event, EventId, EventOptions, Payload, TenantId, Timestamp, TopicName, told,
 };
-use posthaste_policy::wants;
+use posthaste_policy::{Filter, Subject, wants};
 use posthaste_store::{NewEvent, Notice, Result, StoreError, Told};
 use serde_json::{Value, json};
 use tokio::{sync::Notify, time::timeout};
@@ -129,7 +129,10 @@ fn event(topic: &str, id: &str, data: &Value, now: Timestamp) -> Result<Event> {
 async fn publish(shared: &Shared, event: Event) -> Result<()> {
     for _ in 0..TRIES {
         let view = shared.store.view(&event.tenant).await?;
-        let wanting = view.endpoints.iter().filter(|endpoint| wants(&endpoint.topics, &event.topic));
+        let subject = Subject::new(&event.topic, &event.options.metadata, &event.payload);
+        let wanting = view.endpoints.iter().filter(|endpoint| {
+            wants(&endpoint.topics, &event.topic) && passes(endpoint.filter.as_deref(), &subject)
+        });
         let endpoints = wanting.map(|endpoint| endpoint.id).collect();
         let new = NewEvent { event: event.clone(), endpoints };
         match shared.store.accept(&event.tenant, view.version, vec![new]).await {
@@ -140,6 +143,12 @@ async fn publish(shared: &Shared, event: Event) -> Result<()> {
         }
     }
     Err(StoreError::StaleView)
+}
+
+/// Whether an endpoint's filter lets an event through. There are few of operators, so that none is kept ready.
+fn passes(filter: Option<&str>, subject: &Subject<'_>) -> bool {
+    // It was read before it was stored. One that cannot be read any more hides nothing.
+    filter.and_then(|text| text.parse().ok()).is_none_or(|filter: Filter| filter.matches(subject))
 }
 
 /// What was found; none: it does not exist.

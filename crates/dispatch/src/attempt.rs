@@ -1,15 +1,16 @@
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use http::header::AUTHORIZATION;
 use posthaste_egress::{Exchange, Request};
 use posthaste_model::{Attempt, Decision, EndpointEffects, ErrorClass, Next, Outcome, Timestamp, Timings};
 use posthaste_policy::{Jitter, Situation, decide};
-use posthaste_signing::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP};
 use posthaste_store::{Lease, Settlement};
+use tokio::time::Instant;
 
 use crate::{
-    envelope::envelope,
+    echo::{hide, shown_in_confidence},
     gates::{Standing, Underway},
+    request::request,
     shared::Shared,
     target::{Target, Unusable},
 };
@@ -18,7 +19,7 @@ use crate::{
 pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) -> Settlement {
     let started_at = shared.clock.now();
     let exchange = match shared.targets.get(&lease.endpoint, started_at, &shared.settings) {
-        Ok(target) => shared.transport.send(request(lease, &target, started_at)).await,
+        Ok(target) => exchange(shared, lease, &target, started_at).await,
         Err(unusable) => not_sent(lease, &unusable),
     };
     let now = shared.clock.now();
@@ -62,6 +63,36 @@ pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) 
     }
 }
 
+/// Sends the request of an attempt, with a token if the receiver wants one.
+async fn exchange(shared: &Shared, lease: &Lease, target: &Target, started_at: Timestamp) -> Exchange {
+    let mut request = match request(lease, target, started_at, &shared.settings.wire) {
+        Ok(request) => request,
+        Err(error) => return not_sent(lease, &error.into()),
+    };
+    let Some(tokens) = &target.tokens else { return send(shared, target, request).await };
+    let begun = Instant::now();
+    let token = match tokens.authorization(&*shared.transport, begun + request.deadline).await {
+        Ok(token) => token,
+        Err(outcome) => return Exchange { outcome, first_byte: None, total: begun.elapsed() },
+    };
+    request.headers.insert(AUTHORIZATION, token.clone());
+    // The token has its part of the time.
+    request.deadline = request.deadline.saturating_sub(begun.elapsed());
+    let exchange = send(shared, target, request).await;
+    if exchange.outcome.status() == Some(401) {
+        tokens.refused(&token).await;
+    }
+    exchange
+}
+
+/// Sends a request; what it showed the receiver in confidence is not in what is kept of the answer.
+async fn send(shared: &Shared, target: &Target, request: Request) -> Exchange {
+    let shown = shown_in_confidence(&request.headers);
+    let mut exchange = shared.transport.send(request).await;
+    hide(&mut exchange.outcome, &shown, target.password.as_ref().map(|password| password.as_str()));
+    exchange
+}
+
 /// Gives a lease back for which there is no room: it stays due, and nothing is charged.
 pub(crate) fn give_back(shared: &Shared, lease: &Lease) -> Settlement {
     let decision =
@@ -78,38 +109,18 @@ pub(crate) fn give_back(shared: &Shared, lease: &Lease) -> Settlement {
     }
 }
 
-/// What comes of an endpoint that cannot be sent to: a forbidden URL is the customer's to mend and costs an attempt, a
-/// secret that does not open is ours and costs nothing.
+/// What comes of an endpoint that cannot be sent to: a forbidden URL is the customer's to mend and costs an attempt, what
+/// was judged when it came in and is damaged now is ours, and costs nothing.
 fn not_sent(lease: &Lease, unusable: &Unusable) -> Exchange {
     let class = match unusable {
         Unusable::Forbidden(_) => ErrorClass::Blocked,
-        Unusable::Sealed(_) | Unusable::Damaged(_) | Unusable::NoSecret => {
-            tracing::error!(endpoint = %lease.endpoint.id, error = unusable as &dyn std::error::Error, "cannot sign");
+        unusable => {
+            tracing::error!(endpoint = %lease.endpoint.id, error = unusable as &dyn std::error::Error, "cannot send");
             ErrorClass::Internal
         }
     };
     let outcome = Outcome::Failed { class, detail: unusable.to_string() };
     Exchange { outcome, first_byte: None, total: Duration::ZERO }
-}
-
-/// Signs the event for this attempt: the id stays from one attempt to the next, the timestamp moves.
-fn request(lease: &Lease, target: &Target, started_at: Timestamp) -> Request {
-    let (content_type, body) = envelope(&lease.event);
-    let id = lease.event.id.as_str();
-    let timestamp = started_at.as_second();
-    let signature = target.keys.sign(id, timestamp, &body);
-    let mut headers = HeaderMap::with_capacity(4);
-    // Every value is ASCII without control characters by the making of its type, so that none is ever left out.
-    let mut set = |name: HeaderName, value: Result<HeaderValue, _>| {
-        if let Ok(value) = value {
-            headers.insert(name, value);
-        }
-    };
-    set(CONTENT_TYPE, HeaderValue::from_str(content_type));
-    set(HeaderName::from_static(HEADER_ID), HeaderValue::from_str(id));
-    set(HeaderName::from_static(HEADER_TIMESTAMP), HeaderValue::from_str(&timestamp.to_string()));
-    set(HeaderName::from_static(HEADER_SIGNATURE), HeaderValue::from_str(&signature));
-    Request { target: target.url.clone(), headers, body, deadline: target.timeout }
 }
 
 fn judge(

@@ -9,9 +9,12 @@
 //! | `hold` | one partition, from its claim to its handover |
 //! | `leasing` | leases what is due, and sets attempts going |
 //! | `gates` | what is under way to whom, and the room that their limits leave |
-//! | `attempt` | one lease: signs, sends, has `policy` decide |
-//! | `envelope` | the bytes that a subscriber receives |
+//! | `attempt` | one lease: sends its request, has `policy` decide |
+//! | `request` | makes the request of an attempt, and signs it |
+//! | `body` | the bytes that a subscriber receives |
+//! | `echo` | takes what was shown in confidence out of the answer |
 //! | `target` | what an endpoint's attempts have in common, made once |
+//! | `token` | fetches what an endpoint's receiver wants to be shown, and keeps it |
 //! | `settler` | writes what came of a hold's attempts, many at a time |
 //! | `announcing` | publishes what operators are to be told |
 //! | `upkeep` | gives back lost leases, forgets what is over |
@@ -28,22 +31,25 @@
 mod alarm;
 mod announcing;
 mod attempt;
+mod body;
 mod dispatcher;
-mod envelope;
+mod echo;
 mod gates;
 mod hold;
 mod leasing;
 mod membership;
 mod ownership;
 mod patience;
+mod request;
 mod settings;
 mod settler;
 mod share;
 mod shared;
 mod stage;
 mod target;
+mod token;
 mod upkeep;
 
+pub use body::Body;
 pub use dispatcher::{Dispatcher, Parts};
-pub use envelope::{ENVELOPE_TYPE, envelope};
-pub use settings::DispatchSettings;
+pub use settings::{DispatchSettings, WireSettings};

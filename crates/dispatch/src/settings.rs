@@ -25,6 +25,23 @@ pub struct DispatchSettings {
     pub ownership: Duration,
     /// How long events are kept.
     pub retain: Retain,
+    /// What requests say of this service.
+    pub wire: WireSettings,
+}
+
+/// What requests say of this service.
+#[derive(Debug, Clone)]
+pub struct WireSettings {
+    /// What the names of its own headers begin with: a token (RFC 9110 section 5.6.2).
+    pub header_prefix: String,
+    /// What it is called in CloudEvents: a URI reference. The tenant follows.
+    pub source: String,
+}
+
+impl Default for WireSettings {
+    fn default() -> Self {
+        Self { header_prefix: "Posthaste".into(), source: "/posthaste".into() }
+    }
 }
 
 impl DispatchSettings {

@@ -19,9 +19,10 @@ async fn check_sent(payload: Payload, content_type: &str, body: &str) {
     world.until(|seen| seen.delivered() == 1).await;
     let sent = world.seen().requests[0].clone();
     assert_eq!(sent.url, endpoint.url);
-    let headers = ["content-type", "webhook-id", "webhook-timestamp"].map(|name| sent.header(name).unwrap());
-    assert_eq!(headers, [content_type, "evt_1", &sent.at.as_second().to_string()]);
-    assert_eq!(sent.headers.len(), 4, "and the signature: {:?}", sent.headers);
+    let names = ["content-type", "webhook-id", "webhook-timestamp", "posthaste-topic", "posthaste-attempt"];
+    let headers = names.map(|name| sent.header(name).unwrap());
+    assert_eq!(headers, [content_type, "evt_1", &sent.at.as_second().to_string(), "order.paid", "1"]);
+    assert_eq!(sent.headers.len(), 6, "and the signature: {:?}", sent.headers);
     assert_eq!(sent.body, body);
     let (delivery, attempts) = world.delivery("evt_1", &endpoint).await;
     assert_eq!((delivery.state, delivery.last_status), (DeliveryState::Delivered, Some(204)));

@@ -134,3 +134,20 @@ async fn exhausted_deliveries_are_told() {
     process.drain().await;
     reckon(&world).await;
 }
+
+/// Operators have filters, too.
+#[tokio::test(start_paused = true)]
+async fn operators_are_told_what_they_want_to_hear() {
+    let mut world = World::new().await;
+    let (one, other) = (world.endpoint_with(hasty).await, world.endpoint_with(hasty).await);
+    let operators = operators(&mut world).await;
+    let filter = format!(r#"{{"data.endpoint": "{}"}}"#, other.id);
+    world.change(&operators, |endpoint| endpoint.filter = Some(filter)).await;
+    world.subscribers.follow(|sent| Does::answer(if sent.url == OPERATORS { 200 } else { 410 }));
+    let _process = start(&world, "one");
+    world.accept("evt", &[&one, &other]).await;
+    world.until(|seen| seen.requests.iter().any(|sent| sent.url == OPERATORS)).await;
+    world.pass(60).await;
+    let told = told_of(&world, "endpoint.disabled", "endpoint");
+    assert_eq!(told, [Value::from(other.id.to_string())]);
+}

@@ -27,4 +27,6 @@ mod rotation;
 mod seen;
 mod sharing;
 mod subscribers;
+mod token;
+mod wire;
 mod world;

@@ -1,9 +1,11 @@
-use posthaste_dispatch::envelope;
+use std::time::Duration;
+
+use posthaste_dispatch::Body;
 use posthaste_model::{
-    Attempt, Delivery, DeliveryReason, DeliveryState, Endpoint, ErrorClass, Event, RetryPolicy,
+    Attempt, BodyFormat, Delivery, DeliveryReason, DeliveryState, Endpoint, ErrorClass, Event, RetryPolicy,
 };
 use posthaste_policy::max_attempts;
-use posthaste_signing::SigningKeys;
+use posthaste_signing::{Profile, Received, Secret, Verifier, VerifyError};
 use posthaste_store::conformance::{
     Shown,
     invariants::{self, Step},
@@ -101,13 +103,22 @@ fn accepted(seen: &Seen) -> impl Iterator<Item = &Event> {
 fn forgery(world: &World, seen: &Seen, sent: &Sent) -> Option<String> {
     let event = accepted(seen).find(|event| event.id.as_str() == sent.event());
     let (_, secret) = world.endpoints.values().find(|(endpoint, _)| endpoint.url == sent.url)?;
-    let keys = SigningKeys::new(secret, []);
-    let verified = keys.verify(|name| sent.header(name), &sent.body, sent.at.as_second(), Default::default());
+    let verified = verified(sent, secret);
     let wrong = match (event, verified) {
         (None, _) => "of no event".into(),
-        (Some(event), _) if envelope(event).1 != sent.body => "with other bytes than its event's".into(),
+        (Some(event), _) if Body::new(event, BodyFormat::Standard, "").bytes != sent.body => {
+            "with other bytes than its event's".into()
+        }
         (_, Err(error)) => error.to_string(),
         (_, Ok(())) => return None,
     };
     Some(format!("a request {wrong}: {sent:?}"))
+}
+
+/// Whether a request was signed with a secret, in the standard format.
+pub(crate) fn verified(sent: &Sent, secret: &Secret) -> Result<(), VerifyError> {
+    let credentials = [secret.clone().into()];
+    let verifier = Verifier::new(&Profile::named("standard").unwrap(), &credentials).unwrap();
+    let received = Received { method: "POST", url: &sent.url, body: &sent.body };
+    verifier.verify(|name| sent.header(name), &received, sent.at.as_second(), Duration::ZERO)
 }

@@ -1,7 +1,7 @@
 use posthaste_model::{Endpoint, EndpointSecret, Timestamp};
-use posthaste_signing::{Secret, SigningKeys, VerifyError};
+use posthaste_signing::{Secret, VerifyError};
 
-use crate::world::World;
+use crate::{reckoning::verified, world::World};
 
 /// Sends an event, and says with how many signatures it came and which of the secrets verify it.
 async fn signed<const N: usize>(
@@ -13,14 +13,10 @@ async fn signed<const N: usize>(
     world.accept(&format!("evt_{number}"), &[endpoint]).await;
     world.until(|seen| seen.delivered() == number + 1).await;
     let sent = world.seen().requests[number].clone();
-    let verifies = |secret| {
-        let keys = SigningKeys::new(secret, []);
-        let now = sent.at.as_second();
-        match keys.verify(|name| sent.header(name), &sent.body, now, Default::default()) {
-            Ok(()) => true,
-            Err(VerifyError::NoMatch) => false,
-            Err(error) => panic!("{error}: {sent:?}"),
-        }
+    let verifies = |secret| match verified(&sent, secret) {
+        Ok(()) => true,
+        Err(VerifyError::NoMatch) => false,
+        Err(error) => panic!("{error}: {sent:?}"),
     };
     (sent.header("webhook-signature").unwrap().split(' ').count(), secrets.map(verifies))
 }

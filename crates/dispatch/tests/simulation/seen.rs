@@ -2,6 +2,7 @@ use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use posthaste_egress::Method;
 use posthaste_model::{DeliveryId, Next, Outcome, Timestamp};
 use posthaste_store::{Lease, Partition, Settled, Settlement, conformance::invariants::Step};
 use tokio::{sync::watch, time::Instant};
@@ -47,6 +48,7 @@ pub(crate) enum Op {
 pub(crate) struct Sent {
     pub(crate) at: Timestamp,
     pub(crate) process: String,
+    pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,

@@ -39,6 +39,13 @@ impl Does {
         Self::outcome(Outcome::Failed { class, detail: class.as_str().into() })
     }
 
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
+        if let Outcome::Replied(reply) = &mut self.outcome {
+            reply.body = body.into();
+        }
+        self
+    }
+
     /// Says nothing until the sender gives up.
     pub(crate) fn hang() -> Self {
         Self { after: None, ..Self::fail(ErrorClass::Timeout) }
@@ -108,10 +115,11 @@ pub(crate) struct Line {
 impl Transport for Line {
     async fn send(&self, request: Request) -> Exchange {
         let Subscribers { clock, record, script } = &*self.subscribers;
-        let Request { target, headers, body, deadline } = request;
+        let Request { method, target, headers, body, deadline, .. } = request;
         let sent = Sent {
             at: clock.now(),
             process: self.process.clone(),
+            method,
             url: target.as_str().to_owned(),
             headers,
             body,

@@ -5,11 +5,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts};
+use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts, WireSettings};
 use posthaste_egress::{EgressPolicy, Guard};
 use posthaste_model::{
-    Attempt, Clock, Delivery, Endpoint, EndpointId, EndpointSecret, EndpointState, Event, RetryPolicy,
-    Sealed, Tenant, TenantId, Timestamp,
+    Attempt, Clock, Credentials, Delivery, Endpoint, EndpointId, EndpointSecret, EndpointState, Event,
+    RetryPolicy, Sealed, Tenant, TenantId, Timestamp, Wire,
 };
 use posthaste_policy::AutoDisable;
 use posthaste_signing::{EncryptionKey, Sealer, Secret};
@@ -108,6 +108,7 @@ impl World {
             auto_disable: AutoDisable::default(),
             ownership: Duration::from_secs(3),
             retain: Retain { delivered: YEAR, failed: YEAR },
+            wire: WireSettings::default(),
         };
         change(&mut settings);
         let process = name.to_owned();
@@ -179,7 +180,7 @@ impl World {
     /// A new secret, as it is and as it is kept for an endpoint.
     pub(crate) fn secret(&self, of: EndpointId) -> (Secret, Sealed) {
         let secret = Secret::generate(&mut *self.rng.lock().unwrap());
-        let sealed = self.seal(of, secret.expose_key());
+        let sealed = self.seal(of, secret.expose().as_bytes());
         (secret, sealed)
     }
 
@@ -187,6 +188,19 @@ impl World {
         let record = EndpointSecret::record(of);
         let mut rng = self.rng.lock().unwrap();
         Sealed(Bytes::from(self.sealer.seal(key, record.as_bytes(), &mut *rng).unwrap()))
+    }
+
+    pub(crate) fn seal_credentials(&self, of: EndpointId, credentials: &Credentials) -> Sealed {
+        let text = serde_json::to_vec(credentials).unwrap();
+        let record = Credentials::record(of);
+        let mut rng = self.rng.lock().unwrap();
+        Sealed(Bytes::from(self.sealer.seal(&text, record.as_bytes(), &mut *rng).unwrap()))
+    }
+
+    /// Has an endpoint's requests made in another way.
+    pub(crate) async fn dress(&self, endpoint: &Endpoint, wire: Wire, credentials: Credentials) {
+        let sealed = self.seal_credentials(endpoint.id, &credentials);
+        self.change(endpoint, |endpoint| (endpoint.wire, endpoint.credentials) = (wire, Some(sealed))).await;
     }
 
     /// What stands of an endpoint.
@@ -298,6 +312,6 @@ impl World {
 }
 
 async fn put_tenant(road: &Road, id: TenantId, now: Timestamp) {
-    let tenant = Tenant { id, name: String::new(), created_at: now, updated_at: now };
+    let tenant = Tenant::new(id, now);
     road.store.put_tenant(tenant).await.unwrap();
 }

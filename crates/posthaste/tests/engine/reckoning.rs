@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use posthaste_dispatch::envelope;
+use posthaste_dispatch::Body;
 use posthaste_model::{
-    Attempt, Delivery, DeliveryReason, DeliveryState, Endpoint, EndpointId, ErrorClass, Next, RetryPolicy,
-    TenantId,
+    Attempt, BodyFormat, Delivery, DeliveryReason, DeliveryState, Endpoint, EndpointId, ErrorClass, Next,
+    RetryPolicy, TenantId,
 };
 use posthaste_policy::{delay, max_attempts};
-use posthaste_signing::SigningKeys;
+use posthaste_signing::{Profile, Received, Verifier};
 use posthaste_store::conformance::{Shown, invariants};
 
 use crate::{
@@ -223,13 +223,16 @@ fn forgeries(world: &World, seen: &Seen, shown: &[Shown]) -> Vec<String> {
     let bodies: HashMap<_, _> = tenants
         .zip(shown)
         .flat_map(|(tenant, shown)| shown.events.iter().map(move |record| (tenant.clone(), &record.event)))
-        .map(|(tenant, event)| ((tenant, event.id.as_str()), envelope(event).1))
+        .map(|(tenant, event)| {
+            ((tenant, event.id.as_str()), Body::new(event, BodyFormat::Standard, "").bytes)
+        })
         .collect();
     let by_url: HashMap<_, _> = world
         .endpoints
         .values()
         .map(|(endpoint, secret)| (endpoint.url.as_str(), (endpoint, secret)))
         .collect();
+    let standard = Profile::named("standard").unwrap();
     let mut wrong = Vec::new();
     for sent in &seen.requests {
         let (endpoint, secret) = by_url[sent.url.as_str()];
@@ -237,10 +240,12 @@ fn forgeries(world: &World, seen: &Seen, shown: &[Shown]) -> Vec<String> {
         if body != Some(&sent.body) {
             wrong.push(format!("other bytes than those of its event: {sent:?}"));
         }
-        let keys = SigningKeys::new(secret, []);
+        let credentials = [secret.clone().into()];
+        let verifier = Verifier::new(&standard, &credentials).unwrap();
+        let received = Received { method: "POST", url: &sent.url, body: &sent.body };
         // It was signed when the attempt began, which may be a moment before it was sent.
         let signed_at = sent.header("webhook-timestamp").unwrap().parse().unwrap();
-        let verified = keys.verify(|name| sent.header(name), &sent.body, signed_at, Default::default());
+        let verified = verifier.verify(|name| sent.header(name), &received, signed_at, Duration::ZERO);
         if !(0..=5).contains(&(sent.at.as_second() - signed_at)) {
             wrong.push(format!("signed at {signed_at}: {sent:?}"));
         }

@@ -110,7 +110,7 @@ pub(crate) struct Line {
 
 #[async_trait]
 impl Transport for Line {
-    async fn send(&self, Request { target, headers, body, deadline }: Request) -> Exchange {
+    async fn send(&self, Request { target, headers, body, deadline, .. }: Request) -> Exchange {
         let Subscribers { clock, record, script } = &*self.subscribers;
         let sent = Sent {
             process: self.process.clone(),

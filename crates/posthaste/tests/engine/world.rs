@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use posthaste_dispatch::{DispatchSettings, Parts};
+use posthaste_dispatch::{DispatchSettings, Parts, WireSettings};
 use posthaste_egress::{EgressPolicy, Guard};
 use posthaste_model::{
     Attempt, Clock, Delivery, Endpoint, EndpointId, EndpointSecret, EndpointState, Event, EventId, Period,
@@ -101,7 +101,7 @@ impl World {
 
     async fn put_tenant(&self, id: TenantId) {
         let now = self.clock.now();
-        let tenant = Tenant { id, name: String::new(), created_at: now, updated_at: now };
+        let tenant = Tenant::new(id, now);
         self.store().put_tenant(tenant).await.unwrap();
     }
 
@@ -121,6 +121,7 @@ impl World {
             auto_disable: AutoDisable::default(),
             ownership: Duration::from_millis(600),
             retain: Retain { delivered: YEAR, failed: YEAR },
+            wire: WireSettings::default(),
         };
         change(&mut settings);
         let around = Surroundings {
@@ -185,7 +186,7 @@ impl World {
         let mut rng = self.rng.lock().unwrap();
         let secret = Secret::generate(&mut *rng);
         let record = EndpointSecret::record(of);
-        let sealed = self.sealer.seal(secret.expose_key(), record.as_bytes(), &mut *rng).unwrap();
+        let sealed = self.sealer.seal_secret(&secret, record.as_bytes(), &mut *rng).unwrap();
         (secret, Sealed(Bytes::from(sealed)))
     }
 
