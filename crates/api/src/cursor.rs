@@ -21,6 +21,13 @@ pub(crate) struct Listed<T> {
     next: Option<String>,
 }
 
+impl<T> Listed<T> {
+    /// A list that is on one page.
+    pub(crate) fn whole(data: Vec<T>) -> Self {
+        Self { data, next: None }
+    }
+}
+
 /// The parameters of a plain list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use actix_web::{
     HttpResponse, delete, get, patch, post,
     web::{Data, Json},
@@ -5,24 +7,28 @@ use actix_web::{
 use garde::Validate;
 use posthaste_egress::TargetUrl;
 use posthaste_model::{
-    Endpoint, EndpointId, EndpointState, Health, Period, RateLimit, RetryPolicy, TenantId, Timestamp,
-    TopicPattern,
+    BodyFormat, Endpoint, EndpointId, EndpointState, Health, Method, Period, RateLimit, RetryPolicy,
+    TenantId, Timestamp, TopicPattern,
 };
+use posthaste_signing::Zeroizing;
 use posthaste_store::StoreError;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 
 use crate::{
     body::{self, JsonBody},
     cursor::{List, ListQuery, Listed},
-    merge_patch,
+    endpoint_patch::EndpointPatch,
+    filters, merge_patch,
     metadata::{self, Metadata},
     params::{BothInPath, InPath, InQuery},
     problem::{Kind, Problem},
-    secrets,
+    secrets::{self, CurrentSecrets, CutOver},
     service::Service,
+    signature::{self, SignatureSample},
     validation::validate,
+    wire::{self, AuthFields, HeaderFields, SecretField, TlsFields, WireFields},
 };
 
 /// How often a change is tried again when another one came first.
@@ -43,6 +49,12 @@ struct EndpointFields {
     #[garde(length(min = 1, max = 100))]
     #[schema(value_type = Vec<String>)]
     topics: Vec<TopicPattern>,
+    /// Which events of these topics it wants, by what is in them. Null: all of them.
+    // Not for a patch to merge: it would not keep the spelling of numbers, and half a filter is another.
+    #[serde(skip_serializing)]
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Box<RawValue>>,
     /// For people.
     #[serde(default)]
     #[garde(length(max = 500))]
@@ -75,11 +87,58 @@ struct EndpointFields {
     #[serde(default)]
     #[garde(skip)]
     ordered: bool,
+    /// How deliveries are signed: `{"profile": "standard"}`, another preset, or a format of one's own. Null: the default of the
+    /// tenant, or else of the service, as it is now.
+    // Not for a patch to merge: half a profile is another.
+    #[serde(skip_serializing)]
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>, example = json!({"profile": "standard"}))]
+    signature: Option<Box<RawValue>>,
+    /// The secret that signs, brought from elsewhere. Left out: one is made. It is changed by `secret/rotate`.
+    #[serde(skip_serializing)]
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    secret: Option<SecretField>,
+    /// What the body looks like: `standard`, `raw`, `cloudevents` or `cloudevents-binary`.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(value_type = String, example = "standard")]
+    format: BodyFormat,
+    /// `POST` or `PUT`.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(value_type = String, example = "POST")]
+    method: Method,
+    /// Headers beside those of the service, up to 20: `{"X-Env": "prod"}`, or `{"X-Key": {"secret": "abc"}}` for what nobody
+    /// is to see again.
+    #[serde(default, deserialize_with = "wire::object")]
+    #[garde(skip)]
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
+    headers: HeaderFields,
+    /// Whether an event's metadata travel as headers, too.
+    #[serde(default)]
+    #[garde(skip)]
+    metadata_headers: bool,
+    /// How the service shows the receiver who it is: `{"type": "bearer", "token": "…"}`, `basic` with `username` and
+    /// `password`, `oauth2` with `token_url`, `client_id`, `client_secret`, `scope` and `audience`.
+    #[serde(default, deserialize_with = "wire::object_or_null")]
+    #[garde(skip)]
+    auth: Option<AuthFields>,
+    /// The certificate and key that the receiver is shown, and the CA that it is trusted by: `certificate`, `private_key`,
+    /// `ca`, in PEM.
+    #[serde(default, deserialize_with = "wire::object_or_null")]
+    #[garde(skip)]
+    tls: Option<TlsFields>,
     /// `enabled`, `paused` (deliveries are held) or `disabled` (deliveries are skipped).
     #[serde(default = "enabled")]
     #[garde(skip)]
     #[schema(value_type = String)]
     state: EndpointState,
+}
+
+/// A filter as it was written. It was read before it was stored, so it is JSON.
+fn written(filter: Option<String>) -> Option<Box<RawValue>> {
+    filter.and_then(|text| RawValue::from_string(text).ok())
 }
 
 fn all_topics() -> Vec<TopicPattern> {
@@ -125,6 +184,9 @@ pub(crate) struct EndpointBody {
     /// Which topics it wants: `order.paid`, `order.*` for all below, `*` for all.
     #[schema(value_type = Vec<String>)]
     topics: Vec<TopicPattern>,
+    /// Which events of these topics it wants. Null: all of them.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Box<RawValue>>,
     /// For people.
     description: String,
     /// The caller's own facts about it.
@@ -144,6 +206,24 @@ pub(crate) struct EndpointBody {
     rate_limit: Option<RateLimit>,
     /// Whether deliveries go one at a time, in the order in which their events were accepted.
     ordered: bool,
+    /// How deliveries are signed.
+    #[schema(value_type = Object, example = json!({"profile": "standard"}))]
+    signature: Value,
+    /// What the body looks like: `standard`, `raw`, `cloudevents` or `cloudevents-binary`.
+    #[schema(value_type = String, example = "standard")]
+    format: BodyFormat,
+    /// `POST` or `PUT`.
+    #[schema(value_type = String, example = "POST")]
+    method: Method,
+    /// Headers beside those of the service. `{"secret": true}` stands for a value that nobody is to see.
+    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
+    headers: HeaderFields,
+    /// Whether an event's metadata travel as headers, too.
+    metadata_headers: bool,
+    /// How the service shows the receiver who it is. `true` stands for what is secret.
+    auth: Option<AuthFields>,
+    /// The certificate that the receiver is shown, and the CA that it is trusted by. `true` stands for the private key.
+    tls: Option<TlsFields>,
     /// `enabled`, `paused` (deliveries are held) or `disabled` (deliveries are skipped).
     #[schema(value_type = String)]
     state: EndpointState,
@@ -180,9 +260,22 @@ struct HealthBody {
 struct CreatedEndpoint {
     #[serde(flatten)]
     endpoint: EndpointBody,
-    /// What the subscriber verifies signatures with.
-    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
-    secret: String,
+    #[serde(flatten)]
+    secrets: CurrentSecrets,
+    signature_sample: SignatureSample,
+}
+
+/// An endpoint as it was changed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChangedEndpoint {
+    #[serde(flatten)]
+    endpoint: EndpointBody,
+    /// Where the patch says how deliveries are signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature_sample: Option<SignatureSample>,
+    /// Where it does while an old secret signs, too: when that ends. `at_once` where the new profile cannot go on with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut_over: Option<CutOver>,
 }
 
 impl From<Health> for HealthBody {
@@ -193,9 +286,14 @@ impl From<Health> for HealthBody {
 
 impl From<&Endpoint> for EndpointFields {
     fn from(endpoint: &Endpoint) -> Self {
+        let WireFields { format, method, headers, metadata_headers, auth, tls } = (&endpoint.wire).into();
         Self {
             url: endpoint.url.clone(),
             topics: endpoint.topics.clone(),
+            // Never merged.
+            filter: None,
+            signature: None,
+            secret: None,
             description: endpoint.description.clone(),
             metadata: endpoint.metadata.clone(),
             timeout: endpoint.timeout,
@@ -203,6 +301,12 @@ impl From<&Endpoint> for EndpointFields {
             max_in_flight: endpoint.max_in_flight,
             rate_limit: endpoint.rate_limit,
             ordered: endpoint.ordered,
+            format,
+            method,
+            headers,
+            metadata_headers,
+            auth,
+            tls,
             state: endpoint.state,
         }
     }
@@ -210,11 +314,13 @@ impl From<&Endpoint> for EndpointFields {
 
 impl From<Endpoint> for EndpointBody {
     fn from(endpoint: Endpoint) -> Self {
+        let WireFields { format, method, headers, metadata_headers, auth, tls } = (&endpoint.wire).into();
         Self {
             id: endpoint.id,
             tenant: endpoint.tenant,
             url: endpoint.url,
             topics: endpoint.topics,
+            filter: written(endpoint.filter),
             description: endpoint.description,
             metadata: endpoint.metadata,
             timeout: endpoint.timeout,
@@ -222,6 +328,13 @@ impl From<Endpoint> for EndpointBody {
             max_in_flight: endpoint.max_in_flight,
             rate_limit: endpoint.rate_limit,
             ordered: endpoint.ordered,
+            signature: signature::shown(&endpoint.wire),
+            format,
+            method,
+            headers,
+            metadata_headers,
+            auth,
+            tls,
             state: endpoint.state,
             state_reason: endpoint.state_reason,
             parked_until: endpoint.parked_until,
@@ -236,6 +349,9 @@ impl EndpointFields {
     /// Checks everything but the URL.
     fn bounded(self) -> Result<Self, Problem> {
         let fields = validate(self)?;
+        if let Some(filter) = &fields.filter {
+            filters::read(filter)?;
+        }
         if fields.ordered && fields.max_in_flight.is_some_and(|max| max > 1) {
             return Err(Problem::field("/max_in_flight", "an ordered endpoint takes one request at a time"));
         }
@@ -250,10 +366,24 @@ impl EndpointFields {
         Ok(fields)
     }
 
+    /// Takes out what says how requests are made.
+    fn take_wire(&mut self) -> WireFields {
+        WireFields {
+            format: self.format,
+            method: self.method,
+            headers: std::mem::take(&mut self.headers),
+            metadata_headers: self.metadata_headers,
+            auth: self.auth.take(),
+            tls: self.tls.take(),
+        }
+    }
+
+    /// Writes the rest.
     fn write_to(self, endpoint: &mut Endpoint) {
         let Self {
             url,
             topics,
+            filter,
             description,
             metadata,
             timeout,
@@ -262,12 +392,14 @@ impl EndpointFields {
             rate_limit,
             ordered,
             state,
+            ..
         } = self;
         if state != endpoint.state {
             endpoint.state_reason = (state == EndpointState::Disabled).then(|| DISABLED.to_owned());
         }
         endpoint.url = url;
         endpoint.topics = topics;
+        endpoint.filter = filter.map(|filter| filter.get().to_owned());
         endpoint.description = description;
         endpoint.metadata = metadata;
         endpoint.timeout = timeout;
@@ -312,34 +444,18 @@ pub(crate) async fn create_endpoint(
     tenant: InPath<TenantId>,
     fields: JsonBody<EndpointFields>,
 ) -> Result<HttpResponse, Problem> {
-    let fields = fields.0.checked(&service)?;
+    let mut fields = fields.0.checked(&service)?;
+    let profile = signature::choose(&service, &tenant.0, fields.signature.as_deref()).await?;
     let now = service.clock.now();
     let id = EndpointId::mint(now, service.entropy.id());
-    let (secret, sealed) = secrets::new(&service, id)?;
-    let mut endpoint = Endpoint {
-        id,
-        tenant: tenant.0,
-        url: String::new(),
-        topics: Vec::new(),
-        description: String::new(),
-        metadata: Metadata::new(),
-        timeout: None,
-        retry: None,
-        max_in_flight: None,
-        rate_limit: None,
-        ordered: false,
-        state: EndpointState::Enabled,
-        state_reason: None,
-        parked_until: None,
-        health: Health::default(),
-        secrets: vec![sealed],
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
+    let mut endpoint = Endpoint::new(id, tenant.0, String::new(), now);
+    fields.take_wire().write_to(&service, &profile, &mut endpoint)?;
+    secrets::begin(&service, &mut endpoint, &profile, fields.secret.take())?;
     fields.write_to(&mut endpoint);
+    let secrets = secrets::current(&service, &endpoint)?;
+    let signature_sample = signature::sample(&profile)?;
     service.store.create_endpoint(endpoint.clone()).await.map_err(Problem::not_repeatable)?;
-    let created = CreatedEndpoint { endpoint: endpoint.into(), secret: secret.expose().to_string() };
+    let created = CreatedEndpoint { endpoint: endpoint.into(), secrets, signature_sample };
     Ok(HttpResponse::Created().json(created))
 }
 
@@ -368,18 +484,23 @@ pub(crate) async fn get_endpoint(
     Ok(Json(service.store.endpoint(&path.0, path.1).await?.into()))
 }
 
-/// Change an endpoint by a JSON merge patch (RFC 7396). What is not named stays; null takes the default.
+/// Change an endpoint by a JSON merge patch (RFC 7396). What is not named stays; null takes the default. A filter and a
+/// signature profile are replaced as a whole, and so is `auth` where its type is another one.
 #[utoipa::path(tag = "endpoints", params(("tenant" = String, Path), ("endpoint" = String, Path)),
-    request_body = Object, responses((status = 200, body = EndpointBody)))]
+    request_body = Object, responses((status = 200, body = ChangedEndpoint)))]
 #[patch("/tenants/{tenant}/endpoints/{endpoint}")]
 pub(crate) async fn patch_endpoint(
     service: Data<Service>,
     path: BothInPath<TenantId, EndpointId>,
-    patch: JsonBody<Value>,
-) -> Result<Json<EndpointBody>, Problem> {
-    let Value::Object(changes) = &patch.0 else {
-        return Err(Problem::field("", "expected an object with the fields to change"));
+    patch: JsonBody<EndpointPatch>,
+) -> Result<Json<ChangedEndpoint>, Problem> {
+    let EndpointPatch { filter, signature, fields: changes } = patch.0;
+    let chosen = match &signature {
+        Some(given) => Some(signature::choose(&service, &path.0, given.as_deref()).await?),
+        None => None,
     };
+    let is_wire = chosen.is_some() || changes.keys().any(|name| WireFields::has(name));
+    let cut_over = Cell::new(None);
     let endpoint = change(&service, &path.0, path.1, |endpoint| {
         let mut fields =
             serde_json::to_value(EndpointFields::from(&*endpoint)).map_err(|e| Problem::internal(&e))?;
@@ -390,16 +511,36 @@ pub(crate) async fn patch_endpoint(
                 format!("unknown field `{unknown}`"),
             ));
         }
-        merge_patch::apply(&mut fields, patch.0.clone());
-        let patched: EndpointFields = body::parse(fields.to_string().as_bytes())?;
+        let mut changes = changes.clone();
+        wire::prepare(&mut fields, &mut changes)?;
+        let new_url = changes.contains_key("url");
+        merge_patch::apply(&mut fields, changes.into());
+        let merged = Zeroizing::new(fields.to_string());
+        let mut patched: EndpointFields = body::parse(merged.as_bytes())?;
+        patched.filter = filter.clone().unwrap_or_default();
         // A URL that is not changed is not judged here: it is whenever it is used.
-        let patched =
-            if changes.contains_key("url") { patched.checked(&service)? } else { patched.bounded()? };
+        let mut patched = if new_url { patched.checked(&service)? } else { patched.bounded()? };
+        if is_wire {
+            let kept = || signature::of(&endpoint.wire);
+            let profile = chosen.clone().map_or_else(kept, Ok)?;
+            let before = endpoint.clone();
+            patched.take_wire().write_to(&service, &profile, endpoint)?;
+            if chosen.is_some() {
+                secrets::complete(&service, endpoint, &profile)?;
+                cut_over.set(secrets::cut_over(&service, &before, endpoint)?);
+            }
+        }
+        let before = endpoint.filter.take();
         patched.write_to(endpoint);
+        if filter.is_none() {
+            endpoint.filter = before;
+        }
         Ok(())
     })
     .await?;
-    Ok(Json(endpoint.into()))
+    let signature_sample = chosen.as_ref().map(signature::sample).transpose()?;
+    let cut_over = cut_over.into_inner();
+    Ok(Json(ChangedEndpoint { endpoint: endpoint.into(), signature_sample, cut_over }))
 }
 
 /// Delete an endpoint. Its open deliveries are cancelled.

@@ -1,5 +1,7 @@
 use actix_web::{
-    HttpRequest, HttpResponse, get, post,
+    HttpRequest, HttpResponse, get,
+    http::header::CONTENT_TYPE,
+    post,
     web::{Data, Json},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,6 +19,7 @@ use crate::{
     metadata::{Metadata, MetadataText},
     params::{BothInPath, InPath, InQuery},
     problem::{Kind, Place, Problem, ProblemBody},
+    schemas::Unfit,
     service::Service,
     wishes::Wishes,
 };
@@ -41,7 +44,8 @@ struct EventFields {
     /// Unique within the tenant: publishing it again changes nothing. Made where it is missing.
     #[schema(value_type = Option<String>, example = "ord-42-paid")]
     id: Option<EventId>,
-    /// The publisher's own facts about it: up to 50. Subscribers do not see them.
+    /// The publisher's own facts about it: up to 50. Subscribers see them only where their endpoint has
+    /// `metadata_headers`.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
@@ -372,6 +376,7 @@ pub(crate) fn refused_event(refused: Refused) -> Problem {
     let detail = refused.to_string();
     match refused {
         Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => Problem::field("/topic", detail),
+        Refused::Unfit { unfit, .. } => unfit_for("/data", &unfit),
         Refused::UnknownEndpoint { .. } => Problem::field("/endpoint", detail),
         Refused::Wish { field, .. } => Problem::field(format!("/{field}"), detail),
         Refused::TooLarge { .. } => {
@@ -389,6 +394,7 @@ fn refused_batch(refused: Refused) -> Problem {
     let index = match &refused {
         Refused::UnknownTopic { index, .. }
         | Refused::ArchivedTopic { index, .. }
+        | Refused::Unfit { index, .. }
         | Refused::UnknownEndpoint { index }
         | Refused::Wish { index, .. }
         | Refused::Conflict { index, .. }
@@ -404,6 +410,8 @@ fn refused_raw(refused: Refused) -> Problem {
     let detail = refused.to_string();
     match refused {
         Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => Problem::parameter("topic", detail),
+        // The body is the data.
+        Refused::Unfit { unfit, .. } => unfit_for("", &unfit),
         Refused::UnknownEndpoint { .. } => Problem::parameter("endpoint", detail),
         Refused::Wish { field, .. } => Problem::parameter(field, detail),
         Refused::TooLarge { .. } => Problem::new(Kind::TooLarge, detail),
@@ -412,6 +420,15 @@ fn refused_raw(refused: Refused) -> Problem {
         }
         Refused::ReservedTenant { .. } => reserved(detail),
         Refused::Store(error) => error.into(),
+    }
+}
+
+/// What is wrong with data that stand there in the body.
+fn unfit_for(place: &str, unfit: &Unfit) -> Problem {
+    match unfit {
+        Unfit::Data(wrong) => Problem::field(format!("{place}{}", wrong.pointer), unfit),
+        Unfit::NotJson { .. } => Problem::new(Kind::UnsupportedMediaType, unfit.to_string())
+            .at(Place::Header(CONTENT_TYPE.as_str().to_owned())),
     }
 }
 

@@ -19,7 +19,7 @@ use posthaste_model::{
     Attempt, Clock, Delivery, DeliveryId, Endpoint, EndpointId, EventId, Tenant, TenantId, Timestamp, Topic,
     TopicName,
 };
-use posthaste_signing::{EncryptionKey, Sealer};
+use posthaste_signing::{EncryptionKey, Profile, Sealer};
 use posthaste_store::{
     Accepted, Catalogue, Cursor, Deliveries, DeliveryFilter, Durability, Epoch, EventRecord, Finding, Intake,
     KeyId, LeaseRequest, Leases, Letter, LetterId, NewEvent, Notice, Notices, Page, Paged, Partition, Pruned,
@@ -31,7 +31,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 
 use crate::{
-    ApiSettings, Entropy, KeyDigest, Service,
+    ApiSettings, Compiled, Entropy, KeyDigest, Service,
     server::routes,
     stop::{Stop, Stopper},
 };
@@ -250,7 +250,7 @@ pub(crate) const PAYLOAD_LIMIT: usize = 100;
 /// A service on a store, with the tenant `default` and the topic `order.paid`.
 pub(crate) async fn service(store: &Arc<ShapedStore>) -> Service {
     let id = TenantId::default_tenant();
-    let tenant = Tenant { id, name: String::new(), created_at: NOW, updated_at: NOW };
+    let tenant = Tenant::new(id, NOW);
     store.put_tenant(tenant).await.unwrap();
     store.put_topic(topic("order.paid", false)).await.unwrap();
     let mut rng = StdRng::seed_from_u64(1);
@@ -263,13 +263,16 @@ pub(crate) async fn service(store: &Arc<ShapedStore>) -> Service {
         settings: ApiSettings {
             admin_key: KeyDigest::of(KEY),
             payload_limit: PAYLOAD_LIMIT,
-            request_limit: 1_000,
+            request_limit: 8_000,
             open_topics: false,
             timeout: Duration::from_secs(15),
             retention_failed: Duration::from_secs(20 * 24 * 3600),
+            signature: Profile::named("standard").unwrap(),
+            header_prefix: "Posthaste".into(),
             workers: 1,
             reader: "reader-1".into(),
         },
+        compiled: Compiled::default(),
     }
 }
 
@@ -296,6 +299,16 @@ impl Api {
 
     /// What it answers: the status and the body.
     pub(crate) async fn call(&self, line: &str, content_type: &str, body: &str) -> (u16, Value) {
+        let (status, text) = self.spoken(line, content_type, body).await;
+        (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
+    }
+
+    /// The same to the letter, for a JSON body.
+    pub(crate) async fn text(&self, line: &str, body: &str) -> (u16, String) {
+        self.spoken(line, "application/json", body).await
+    }
+
+    async fn spoken(&self, line: &str, content_type: &str, body: &str) -> (u16, String) {
         let app = routes().0.app_data(self.service.clone()).app_data(self.stop.clone());
         let app = init_service(app).await;
         let (method, path) = line.split_once(' ').unwrap();
@@ -307,8 +320,7 @@ impl Api {
         }
         let response = call_service(&app, request.to_request()).await;
         let status = response.status().as_u16();
-        let body = read_body(response).await;
-        (status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() })
+        (status, String::from_utf8(read_body(response).await.to_vec()).unwrap())
     }
 
     /// What it answers with this status.
@@ -366,6 +378,7 @@ pub(crate) fn topic(name: &str, archived: bool) -> Topic {
         name: name.parse().unwrap(),
         description: String::new(),
         example: None,
+        schema: None,
         archived,
         created_at: NOW,
         updated_at: NOW,

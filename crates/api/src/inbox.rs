@@ -11,6 +11,7 @@ use crate::{
     intake::{Refused, publish},
     letter::{self, Posted, WrongField},
     patience::Patience,
+    schemas::Unfit,
     service::Service,
     stop::{Stop, Stopper},
 };
@@ -189,6 +190,11 @@ fn wrong_field(refused: Refused, data: bool) -> Result<WrongField, StoreError> {
     let detail = refused.to_string();
     Ok(match refused {
         Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => WrongField::new("topic", detail),
+        Refused::Unfit { unfit: Unfit::NotJson { .. }, .. } => WrongField::new("content_type", detail),
+        Refused::Unfit { unfit: Unfit::Data(wrong), .. } => {
+            let at = if wrong.pointer.is_empty() { String::new() } else { format!("at {}: ", wrong.pointer) };
+            WrongField::new(if data { "data" } else { "body" }, format!("{at}{detail}"))
+        }
         Refused::UnknownEndpoint { .. } => WrongField::new("endpoint", detail),
         Refused::Wish { field, .. } => WrongField::new(field, detail),
         Refused::ReservedTenant { .. } => WrongField::new("tenant", detail),

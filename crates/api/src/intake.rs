@@ -1,12 +1,15 @@
 //! What an event goes through before it is accepted. Knows nothing of HTTP.
 
+use std::{cell::LazyCell, sync::Arc};
+
 use bytes::Bytes;
-use posthaste_model::{EndpointId, Event, EventId, EventOptions, Payload, TenantId, TopicName};
-use posthaste_policy::wants;
+use posthaste_model::{EndpointId, Event, EventId, EventOptions, Payload, TenantId, Topic, TopicName};
+use posthaste_policy::{Subject, wants};
 use posthaste_store::{Accepted, EventRecord, NewEvent, StoreError, TenantView};
 
 use crate::{
     own_topics,
+    schemas::Unfit,
     service::Service,
     wishes::{Wishes, Wrong},
 };
@@ -31,6 +34,8 @@ pub(crate) enum Refused {
     UnknownTopic { index: usize, topic: TopicName },
     #[error("topic '{topic}' is archived and takes no more events")]
     ArchivedTopic { index: usize, topic: TopicName },
+    #[error("{unfit}")]
+    Unfit { index: usize, unfit: Unfit },
     #[error("no such endpoint")]
     UnknownEndpoint { index: usize },
     #[error("{detail}")]
@@ -202,24 +207,47 @@ fn match_event(
     candidate: &Candidate,
 ) -> Result<Vec<EndpointId>, Refused> {
     let Candidate { event, endpoint, untimely } = candidate;
-    match view.topics.get(&event.topic) {
-        _ if event.options.test && own_topics::tests(&event.tenant, &event.topic) => {}
-        Some(true) => {}
-        Some(false) => return Err(Refused::ArchivedTopic { index, topic: event.topic.clone() }),
-        None if service.settings.open_topics => {}
-        None => return Err(Refused::UnknownTopic { index, topic: event.topic.clone() }),
+    if !(event.options.test && own_topics::tests(&event.tenant, &event.topic)) {
+        admit(service, view.topics.get(&event.topic), index, &event.topic, &event.payload)?;
     }
     if let Some(wrong) = untimely {
         return Err(Refused::wish(index, wrong.clone()));
     }
     match *endpoint {
-        None => {
-            let wanting = view.endpoints.iter().filter(|endpoint| wants(&endpoint.topics, &event.topic));
-            Ok(wanting.map(|endpoint| endpoint.id).collect())
-        }
+        None => Ok(wanting(service, view, event)),
         Some(id) if view.endpoints.iter().any(|endpoint| endpoint.id == id) => Ok(vec![id]),
         Some(_) => Err(Refused::UnknownEndpoint { index }),
     }
+}
+
+/// Judges an event by its topic; none: nobody registered that.
+pub(crate) fn admit(
+    service: &Service,
+    topic: Option<&Arc<Topic>>,
+    index: usize,
+    name: &TopicName,
+    payload: &Payload,
+) -> Result<(), Refused> {
+    match topic {
+        Some(topic) if topic.archived => Err(Refused::ArchivedTopic { index, topic: name.clone() }),
+        Some(topic) => {
+            let judged = service.compiled.schemas.check(topic, payload);
+            judged.map_err(|unfit| Refused::Unfit { index, unfit })
+        }
+        None if service.settings.open_topics => Ok(()),
+        None => Err(Refused::UnknownTopic { index, topic: name.clone() }),
+    }
+}
+
+/// The endpoints that want an event: its topic is one of theirs, and their filter lets it through.
+fn wanting(service: &Service, view: &TenantView, event: &Event) -> Vec<EndpointId> {
+    let Event { topic, payload, options, .. } = event;
+    // Most tenants have no filters.
+    let subject = LazyCell::new(|| Subject::new(topic, &options.metadata, payload));
+    let of_topic = view.endpoints.iter().filter(|endpoint| wants(&endpoint.topics, topic));
+    let wanting = of_topic
+        .filter(|endpoint| endpoint.filter.is_none() || service.compiled.filters.pass(endpoint, &subject));
+    wanting.map(|endpoint| endpoint.id).collect()
 }
 
 /// The answer for an event that was accepted before.
@@ -241,8 +269,6 @@ pub(crate) fn json_payload(raw: &serde_json::value::RawValue) -> Payload {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use posthaste_store::{Catalogue as _, Intake as _};
 
     use super::*;

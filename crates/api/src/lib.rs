@@ -1,8 +1,10 @@
 //! The REST API.
 //!
-//! One file for each resource: `tenants`, `topics`, `endpoints` (with `endpoint_state`, `secrets` and `test_event`),
-//! `events`, `deliveries` (with `repairs`), `health`. What an event goes through before it is accepted is in `intake` and
-//! `wishes`, which know nothing of HTTP: `inbox` publishes through them, too, what producers left in the store (`letter`).
+//! One file for each resource: `tenants`, `topics`, `endpoints` (with `wire`, `signature`, `secrets`, `endpoint_state` and
+//! `test_event`),
+//! `events`, `deliveries` (with `repairs`), `health`. What an event goes through before it is accepted is in `intake`,
+//! `wishes`, `filters` and `schemas`, which know nothing of HTTP: `inbox` publishes through them, too, what producers left in
+//! the store (`letter`), and `dry_run` says what would come of an event.
 //! Around them: who may ask (`auth`), how bodies and parameters are read (`body`, `params`, `metadata`), which methods a
 //! path has (`methods`), what every error looks like (`problem`), and whether the service can do its work (`readiness`).
 //!
@@ -17,10 +19,13 @@ mod auth;
 mod body;
 mod cursor;
 mod deliveries;
+mod dry_run;
+mod endpoint_patch;
 mod endpoint_state;
 mod endpoints;
 mod entropy;
 mod events;
+mod filters;
 #[cfg(test)]
 mod fixture;
 mod health;
@@ -37,18 +42,21 @@ mod patience;
 mod problem;
 mod readiness;
 mod repairs;
+mod schemas;
 mod secrets;
 mod server;
 mod service;
+mod signature;
 mod stop;
 mod tenants;
 mod test_event;
 mod topics;
 mod validation;
+mod wire;
 mod wishes;
 
 pub use auth::KeyDigest;
 pub use entropy::Entropy;
 pub use readiness::{Readiness, dangers};
 pub use server::{Server, openapi};
-pub use service::{ApiSettings, Service};
+pub use service::{ApiSettings, Compiled, Service};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header};
 use posthaste_store::StoreError;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// The store may have done what was asked, or not: to ask again does no harm.
@@ -143,6 +143,17 @@ impl Problem {
         self
     }
 
+    fn body(&self) -> ProblemBody<'_> {
+        let (name, title, status) = self.kind.facts();
+        ProblemBody {
+            kind: format!("urn:posthaste:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            errors: self.place.as_slice(),
+        }
+    }
+
     /// What went wrong with something that is done twice when it is asked for twice: where it may have been done, nobody is
     /// told to ask again.
     pub(crate) fn not_repeatable(error: impl Into<Self>) -> Self {
@@ -154,6 +165,12 @@ impl Problem {
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
         Self::new(Kind::Internal, "an unexpected error; it is in the service's log")
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.body().serialize(serializer)
     }
 }
 
@@ -169,21 +186,14 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (name, title, status) = self.kind.facts();
-        let mut response = HttpResponse::build(status);
+        let mut response = HttpResponse::build(self.status_code());
         match self.kind {
             Kind::Unauthorized => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             Kind::Unavailable => response.insert_header((header::RETRY_AFTER, "1")),
             Kind::Full => response.insert_header((header::RETRY_AFTER, "10")),
             _ => &mut response,
         };
-        response.content_type("application/problem+json").json(ProblemBody {
-            kind: format!("urn:posthaste:problem:{name}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            errors: self.place.as_slice(),
-        })
+        response.content_type("application/problem+json").json(self)
     }
 }
 

@@ -13,7 +13,7 @@ use utoipa_actix_web::{AppExt as _, scope};
 
 use crate::{
     auth::authorize,
-    deliveries, endpoint_state, endpoints, events, health,
+    deliveries, dry_run, endpoint_state, endpoints, events, health,
     inbox::Reader,
     methods::{Methods, head_as_get, nowhere},
     openapi::{self, Specification},
@@ -152,6 +152,7 @@ pub(crate) fn routes() -> (App<impl Application>, OpenApi) {
         .service(test_event::test_endpoint)
         .service(secrets::get_secret)
         .service(secrets::rotate_secret)
+        .service(dry_run::match_event)
         .service(events::list_events)
         .service(events::get_event)
         .service(repairs::send_event)

@@ -2,10 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use posthaste_egress::Guard;
 use posthaste_model::Clock;
-use posthaste_signing::Sealer;
+use posthaste_signing::{Profile, Sealer};
 use posthaste_store::Store;
 
-use crate::{Entropy, KeyDigest};
+use crate::{Entropy, KeyDigest, filters::Filters, schemas::Schemas};
 
 /// What the API works with.
 pub struct Service {
@@ -21,6 +21,15 @@ pub struct Service {
     pub entropy: Entropy,
     /// The rest.
     pub settings: ApiSettings,
+    /// What is kept at hand.
+    pub compiled: Compiled,
+}
+
+/// What events are matched with, made once from what the catalogue says of it.
+#[derive(Default)]
+pub struct Compiled {
+    pub(crate) filters: Filters,
+    pub(crate) schemas: Schemas,
 }
 
 /// How the API behaves.
@@ -38,6 +47,10 @@ pub struct ApiSettings {
     pub timeout: Duration,
     /// How long an event is kept that did not arrive, where its publisher does not say.
     pub retention_failed: Duration,
+    /// How deliveries of new endpoints are signed, where neither they nor their tenants say.
+    pub signature: Profile,
+    /// What the names of the service's own headers begin with, which no endpoint may ask for.
+    pub header_prefix: String,
     /// Threads that serve requests.
     pub workers: usize,
     /// Names this process among those that read the store's inbox.

@@ -4,7 +4,8 @@ use actix_web::{
 };
 use garde::Validate;
 use posthaste_model::{Tenant, TenantId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 
 use crate::{
@@ -13,7 +14,9 @@ use crate::{
     params::{InPath, InQuery},
     problem::{Kind, Place, Problem},
     service::Service,
+    signature,
     validation::validate,
+    wire,
 };
 
 /// What a tenant is given.
@@ -24,6 +27,10 @@ struct TenantFields {
     #[serde(default)]
     #[garde(length(max = 200))]
     name: String,
+    /// How deliveries of its new endpoints are signed, where these do not say. Null: as the service has it by default.
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>, example = json!({"profile": "standard"}))]
+    signature: Option<Box<RawValue>>,
 }
 
 /// A change to a tenant (RFC 7396). What is not named stays.
@@ -33,6 +40,17 @@ struct TenantPatch {
     /// What people call it.
     #[garde(length(max = 200))]
     name: Option<String>,
+    /// How deliveries of its new endpoints are signed, where these do not say. It is replaced as a whole; null: as the service
+    /// has it by default.
+    #[serde(default, deserialize_with = "named")]
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>, example = json!({"profile": "standard"}))]
+    signature: Option<Option<Box<RawValue>>>,
+}
+
+/// Tells null from nothing.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Box<RawValue>>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A customer of the SaaS.
@@ -42,6 +60,9 @@ struct TenantBody {
     #[schema(value_type = String, example = "acme")]
     id: TenantId,
     name: String,
+    /// How deliveries of its new endpoints are signed. Null: as the service has it by default.
+    #[schema(value_type = Option<Object>, example = json!({"profile": "standard"}))]
+    signature: Option<Value>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -50,8 +71,8 @@ struct TenantBody {
 
 impl From<Tenant> for TenantBody {
     fn from(tenant: Tenant) -> Self {
-        let Tenant { id, name, created_at, updated_at } = tenant;
-        Self { id, name, created_at, updated_at }
+        let Tenant { id, name, signature, created_at, updated_at } = tenant;
+        Self { id, name, signature, created_at, updated_at }
     }
 }
 
@@ -62,6 +83,15 @@ fn changeable(id: &TenantId) -> Result<(), Problem> {
         return Err(Problem::new(Kind::Reserved, detail).at(Place::Parameter("tenant".to_owned())));
     }
     Ok(())
+}
+
+/// A signature profile as it is kept.
+fn judge(service: &Service, given: Option<Box<RawValue>>) -> Result<Option<Value>, Problem> {
+    let Some(given) = given else { return Ok(None) };
+    let profile = signature::read(&given)?;
+    // Else every endpoint that takes it would be refused.
+    wire::check_default(service, &profile)?;
+    signature::kept(&profile).map(Some)
 }
 
 /// Create or change a tenant.
@@ -76,7 +106,8 @@ pub(crate) async fn put_tenant(
     changeable(&id.0)?;
     let fields = validate(fields.0)?;
     let now = service.clock.now();
-    let tenant = Tenant { id: id.0, name: fields.name, created_at: now, updated_at: now };
+    let signature = judge(&service, fields.signature)?;
+    let tenant = Tenant { name: fields.name, signature, ..Tenant::new(id.0, now) };
     let put = service.store.put_tenant(tenant).await?;
     let mut response = if put.created { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(response.json(TenantBody::from(put.now)))
@@ -103,13 +134,20 @@ pub(crate) async fn patch_tenant(
 ) -> Result<Json<TenantBody>, Problem> {
     changeable(&id.0)?;
     let patch = validate(patch.0)?;
-    let mut tenant = service.store.tenant(&id.0).await?;
+    let signature = patch.signature.map(|given| judge(&service, given)).transpose()?;
+    let before = service.store.tenant(&id.0).await?;
+    let mut tenant = before.clone();
     if let Some(name) = patch.name {
         tenant.name = name;
-        tenant.updated_at = service.clock.now();
-        tenant = service.store.put_tenant(tenant).await?.now;
     }
-    Ok(Json(tenant.into()))
+    if let Some(signature) = signature {
+        tenant.signature = signature;
+    }
+    if tenant == before {
+        return Ok(Json(before.into()));
+    }
+    tenant.updated_at = service.clock.now();
+    Ok(Json(service.store.put_tenant(tenant).await?.now.into()))
 }
 
 /// Delete a tenant with its endpoints. Its open deliveries are cancelled.
@@ -143,9 +181,24 @@ mod tests {
     use posthaste_store::Catalogue as _;
 
     #[tokio::test]
+    async fn a_default_that_no_endpoint_could_take_is_refused() {
+        let api = Api::new().await;
+        for (header, why) in
+            [("Posthaste-Topic", "is a header of the service's own"), ("X-Forwarded-For", "is for proxies")]
+        {
+            let profile = serde_json::json!({ "profile": "custom", "signed": "{ts}.{body}", "algorithm": "hmac-sha256",
+                "encoding": "hex", "key": "raw", "headers": { "X-Time": "{ts}", header: "{signature}" } });
+            let body = serde_json::json!({ "signature": profile }).to_string();
+            let refused = format!("422 invalid-field pointer /signature/headers/{header}: {why}");
+            api.refuses("PUT /v1/tenants/default", &body, &refused).await;
+            api.refuses("PATCH /v1/tenants/default", &body, &refused).await;
+        }
+    }
+
+    #[tokio::test]
     async fn the_tenant_of_posthaste_is_nobodys() {
         let api = Api::new().await;
-        let own = Tenant { id: TenantId::posthaste(), name: "Own".into(), created_at: NOW, updated_at: NOW };
+        let own = Tenant { name: "Own".into(), ..Tenant::new(TenantId::posthaste(), NOW) };
         api.store.put_tenant(own).await.unwrap();
         let tenant = "/v1/tenants/posthaste";
         let refused =

@@ -4,6 +4,7 @@ use actix_web::{
 };
 use garde::Validate;
 use posthaste_model::{Timestamp, Topic, TopicName};
+use posthaste_policy::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -29,6 +30,12 @@ struct TopicFields {
     #[serde(default)]
     #[garde(skip)]
     example: Option<Value>,
+    /// What the data of such an event must be: a JSON Schema, of draft 2020-12 where it does not say. Events that are not
+    /// are refused. The example must be.
+    #[serde(default)]
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>)]
+    schema: Option<Value>,
     /// Whether it takes no more events.
     #[serde(default)]
     #[garde(skip)]
@@ -43,6 +50,8 @@ struct TopicBody {
     name: TopicName,
     description: String,
     example: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    schema: Option<Value>,
     archived: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -52,8 +61,8 @@ struct TopicBody {
 
 impl From<Topic> for TopicBody {
     fn from(topic: Topic) -> Self {
-        let Topic { name, description, example, archived, created_at, updated_at } = topic;
-        Self { name, description, example, archived, created_at, updated_at }
+        let Topic { name, description, example, schema, archived, created_at, updated_at } = topic;
+        Self { name, description, example, schema, archived, created_at, updated_at }
     }
 }
 
@@ -66,12 +75,27 @@ pub(crate) async fn put_topic(
     name: InPath<TopicName>,
     fields: JsonBody<TopicFields>,
 ) -> Result<HttpResponse, Problem> {
-    let TopicFields { description, example, archived } = validate(fields.0)?;
+    let TopicFields { description, example, schema, archived } = validate(fields.0)?;
+    if let Some(schema) = &schema {
+        check_schema(schema, example.as_ref())?;
+    }
     let now = service.clock.now();
-    let topic = Topic { name: name.0, description, example, archived, created_at: now, updated_at: now };
+    let topic =
+        Topic { name: name.0, description, example, schema, archived, created_at: now, updated_at: now };
     let put = service.store.put_topic(topic).await?;
     let mut response = if put.created { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(response.json(TopicBody::from(put.now)))
+}
+
+/// Refuses a schema that is none, and one that does not fit the topic's own example.
+fn check_schema(schema: &Value, example: Option<&Value>) -> Result<(), Problem> {
+    let schema = Schema::new(schema)
+        .map_err(|wrong| Problem::field(format!("/schema{}", wrong.pointer), wrong.problem))?;
+    let Some(example) = example else { return Ok(()) };
+    schema.check(example.to_string().as_bytes()).map_err(|wrong| {
+        let detail = format!("does not fit the schema: {}", wrong.message);
+        Problem::field(format!("/example{}", wrong.pointer), detail)
+    })
 }
 
 /// Read a topic.
@@ -106,3 +130,6 @@ pub(crate) async fn list_topics(
     let page = service.store.topics(list.query(&query)?).await?;
     Ok(Json(list.answer(page, TopicBody::from)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
 use std::collections::BTreeMap;
 
 use posthaste_model::{
-    EndpointId, EndpointState, Period, RateLimit, RetryPolicy, TenantId, Timestamp, TopicPattern,
+    BodyFormat, EndpointId, EndpointState, Method, Period, RateLimit, RetryPolicy, TenantId, Timestamp,
+    TopicPattern,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
-    Client, ClientError, ListOptions, Paged, SecretText,
+    Client, ClientError, EndpointAuth, EndpointFilter, EndpointTls, HeaderField, ListOptions, Paged,
+    SecretText, SignatureSample,
     call::{Body, Call},
 };
 
@@ -18,6 +20,9 @@ pub struct NewEndpoint {
     pub url: String,
     /// Which topics it wants; not empty.
     pub topics: Vec<TopicPattern>,
+    /// Which events of these topics it wants; none: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<EndpointFilter>,
     /// For people.
     pub description: String,
     /// The caller's own facts about it.
@@ -36,6 +41,27 @@ pub struct NewEndpoint {
     pub rate_limit: Option<RateLimit>,
     /// Whether deliveries go one at a time, in the order in which their events were accepted.
     pub ordered: bool,
+    /// How deliveries are signed, as JSON: `{"profile": "standard"}`; none: as the tenant or the service has it by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Value>,
+    /// The secret that signs, brought from elsewhere; none: one is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretText>,
+    /// What the body looks like.
+    pub format: BodyFormat,
+    /// With which method it is sent.
+    pub method: Method,
+    /// Headers beside those of the service.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, HeaderField>,
+    /// Whether an event's metadata travel as headers, too.
+    pub metadata_headers: bool,
+    /// How the service shows the receiver who it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<EndpointAuth>,
+    /// The certificate that the receiver is shown, and the CA that it is trusted by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<EndpointTls>,
     /// Whether deliveries go out.
     pub state: EndpointState,
 }
@@ -51,6 +77,8 @@ pub struct Endpoint {
     pub url: String,
     /// Which topics it wants.
     pub topics: Vec<TopicPattern>,
+    /// Which events of these topics it wants; none: all of them.
+    pub filter: Option<EndpointFilter>,
     /// For people.
     pub description: String,
     /// The caller's own facts about it.
@@ -65,6 +93,23 @@ pub struct Endpoint {
     pub rate_limit: Option<RateLimit>,
     /// Whether deliveries go one at a time, in the order in which their events were accepted.
     pub ordered: bool,
+    /// How deliveries are signed, as JSON: `{"profile": "standard"}`.
+    pub signature: Value,
+    /// Where an answer to a request that says how deliveries are signed: what that sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature_sample: Option<SignatureSample>,
+    /// What the body looks like.
+    pub format: BodyFormat,
+    /// With which method it is sent.
+    pub method: Method,
+    /// Headers beside those of the service.
+    pub headers: BTreeMap<String, HeaderField>,
+    /// Whether an event's metadata travel as headers, too.
+    pub metadata_headers: bool,
+    /// How the service shows the receiver who it is.
+    pub auth: Option<EndpointAuth>,
+    /// The certificate that the receiver is shown, and the CA that it is trusted by.
+    pub tls: Option<EndpointTls>,
     /// Whether deliveries go out.
     pub state: EndpointState,
     /// Why it is disabled, for people.
@@ -93,13 +138,37 @@ pub struct EndpointHealth {
 }
 
 /// An endpoint as it was made, with the secret that signs its deliveries.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CreatedEndpoint {
     /// The endpoint.
     #[serde(flatten)]
     pub endpoint: Endpoint,
-    /// What the subscriber verifies signatures with.
+    /// What the subscriber verifies signatures with; `whsk_`: the private half of a key pair.
     pub secret: SecretText,
+    /// What the subscriber verifies ed25519 signatures with, where there are such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+    /// Both secrets, where the signature profile takes a shared one and a key pair; or else none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretText>,
+}
+
+impl<'de> Deserialize<'de> for CreatedEndpoint {
+    // Not derived: what is flattened goes through a buffer, which no filter survives as it was written.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Rest {
+            secret: SecretText,
+            public_key: Option<String>,
+            #[serde(default)]
+            secrets: Vec<SecretText>,
+        }
+        let whole = Box::<RawValue>::deserialize(deserializer)?;
+        let endpoint = serde_json::from_str(whole.get()).map_err(D::Error::custom)?;
+        let Rest { secret, public_key, secrets } =
+            serde_json::from_str(whole.get()).map_err(D::Error::custom)?;
+        Ok(Self { endpoint, secret, public_key, secrets })
+    }
 }
 
 impl NewEndpoint {
@@ -108,6 +177,7 @@ impl NewEndpoint {
         Self {
             url: url.into(),
             topics: vec![TopicPattern::All],
+            filter: None,
             description: String::new(),
             metadata: BTreeMap::new(),
             timeout: None,
@@ -115,6 +185,14 @@ impl NewEndpoint {
             max_in_flight: None,
             rate_limit: None,
             ordered: false,
+            signature: None,
+            secret: None,
+            format: BodyFormat::default(),
+            method: Method::default(),
+            headers: BTreeMap::new(),
+            metadata_headers: false,
+            auth: None,
+            tls: None,
             state: EndpointState::Enabled,
         }
     }
@@ -147,7 +225,8 @@ impl Client {
 
     /// Changes an endpoint by a JSON merge patch (RFC 7396): `PATCH /v1/tenants/{tenant}/endpoints/{endpoint}`.
     ///
-    /// The patch has the fields of [`NewEndpoint`] that change, such as `{"state": "paused"}`; null takes the default.
+    /// The patch has the fields of [`NewEndpoint`] that change, such as `{"state": "paused"}`; null takes the default. A
+    /// filter and a signature profile are replaced as a whole.
     pub async fn patch_endpoint(
         &self,
         tenant: &TenantId,

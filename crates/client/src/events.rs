@@ -27,7 +27,7 @@ pub struct NewEvent {
 /// What a publisher can ask for. The default asks for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PublishOptions {
-    /// The publisher's own facts about the event; subscribers do not see them.
+    /// The publisher's own facts about the event; subscribers see them only where their endpoint has `metadata_headers`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
     /// Nothing of it is sent before this time, at most 30 days ahead; none: at once.

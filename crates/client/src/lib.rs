@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - A call sends one request, and ends with its timeout. Nothing is sent twice, no redirect is followed.
-//! - An event's `data` is sent and read byte for byte.
+//! - An event's `data` and an endpoint's `filter` are sent and read byte for byte.
 //! - Answers may have fields that are not known here: a service newer than its client is understood.
 //! - Neither the key nor an endpoint's secret shows in `Debug`.
 //!
@@ -17,10 +17,12 @@ mod call;
 mod client;
 mod connection;
 mod deliveries;
+mod dry_run;
 mod endpoint_state;
 mod endpoints;
 mod error;
 mod events;
+mod filter;
 mod health;
 mod paging;
 mod problem;
@@ -29,22 +31,26 @@ mod secrets;
 mod tenants;
 mod test_event;
 mod topics;
+mod wire;
 
 pub use client::{Client, DEFAULT_TIMEOUT};
 pub use deliveries::{Attempt, AttemptError, AttemptResponse, AttemptTimings, Delivery, DeliveryFilter};
+pub use dry_run::{EndpointMatch, Explained, Explanation, Found, MatchQuestion, Matching};
 pub use endpoints::{CreatedEndpoint, Endpoint, EndpointHealth, NewEndpoint};
 pub use error::ClientError;
 pub use events::{Accepted, Event, EventDetail, NewEvent, PublishOptions};
+pub use filter::EndpointFilter;
 pub use health::{Finding, Health, Level, Readiness};
 pub use paging::{ListOptions, Paged};
 pub use problem::{Place, Problem, ProblemKind};
 pub use repairs::Sent;
-pub use secrets::{RetiringSecret, SecretText, Secrets};
+pub use secrets::{CutOver, RetiringSecret, RotatedSecrets, Rotation, SecretText, Secrets};
 pub use tenants::{Tenant, TenantFields, TenantPatch};
 pub use test_event::{TestEvent, Tested};
 pub use topics::{Topic, TopicFields};
+pub use wire::{EndpointAuth, EndpointTls, HeaderField, SecretField, SignatureSample};
 
 pub use posthaste_model::{
-    AttemptId, DeliveryId, DeliveryReason, DeliveryState, EndpointId, EndpointState, ErrorClass, EventId,
-    Period, RateLimit, RetryPolicy, TenantId, Timestamp, TopicName, TopicPattern,
+    AttemptId, BodyFormat, DeliveryId, DeliveryReason, DeliveryState, EndpointId, EndpointState, ErrorClass,
+    EventId, Method, Period, RateLimit, RetryPolicy, TenantId, Timestamp, TopicName, TopicPattern,
 };

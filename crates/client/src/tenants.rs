@@ -1,5 +1,6 @@
 use posthaste_model::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Client, ClientError, ListOptions, Paged};
 
@@ -8,6 +9,9 @@ use crate::{Client, ClientError, ListOptions, Paged};
 pub struct TenantFields {
     /// What people call it.
     pub name: String,
+    /// How deliveries of its new endpoints are signed, as JSON; none: as the service has it by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Value>,
 }
 
 /// A change to a tenant. What is none stays.
@@ -16,6 +20,9 @@ pub struct TenantPatch {
     /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// How deliveries of its new endpoints are signed, as JSON; null: as the service has it by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Value>,
 }
 
 /// A customer of the SaaS.
@@ -25,6 +32,8 @@ pub struct Tenant {
     pub id: TenantId,
     /// What people call it.
     pub name: String,
+    /// How deliveries of its new endpoints are signed; none: as the service has it by default.
+    pub signature: Option<Value>,
     /// When it was first put.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -11,7 +11,7 @@ pub struct TestEvent {
     /// `posthaste` it is that, or one of what operators are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
-    /// The event's data; none: the topic's example, if it has one. It cannot be given for the tenant `posthaste`.
+    /// The event's data; none: the topic's example, if it has one. Where the topic has a schema they must fit that. It cannot be given for the tenant `posthaste`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
     /// Whether it goes out although the endpoint is paused or disabled.

@@ -12,6 +12,9 @@ pub struct TopicFields {
     /// A sample of the data of such an event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<Value>,
+    /// What the data of such an event must be: a JSON Schema; none: anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
     /// Whether it takes no more events.
     pub archived: bool,
 }
@@ -25,6 +28,8 @@ pub struct Topic {
     pub description: String,
     /// A sample of the data of such an event.
     pub example: Option<Value>,
+    /// What the data of such an event must be: a JSON Schema; none: anything.
+    pub schema: Option<Value>,
     /// Whether it takes no more events.
     pub archived: bool,
     /// When it was first put.

@@ -10,8 +10,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use posthaste_api::{ApiSettings, Entropy, KeyDigest, Readiness, Server, Service};
-use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts};
+use posthaste_api::{ApiSettings, Compiled, Entropy, KeyDigest, Readiness, Server, Service};
+use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts, WireSettings};
 use posthaste_egress::{EgressPolicy, Guard, HttpTransport, PortPolicy, TransportSettings};
 use posthaste_model::{Tenant, TenantId};
 use posthaste_policy::AutoDisable;
@@ -25,7 +25,7 @@ use rand::{
 use crate::{
     clock, examination,
     keys::{self, AdminKey, Candidate},
-    settings::{EgressSettings, Role, Settings},
+    settings::{Role, Settings},
     store,
 };
 
@@ -71,8 +71,7 @@ impl Running {
             own: vec![address],
             ports: PortPolicy::default(),
         });
-        let transport =
-            HttpTransport::new(guard.clone(), transport_settings(&settings.egress)?).context("egress")?;
+        let transport = HttpTransport::new(guard.clone(), transport_settings(settings)?).context("egress")?;
         let durability = store.durability();
         // Names this process among those that share the store.
         let name = format!("posthaste-{:016x}", rng.next_u64());
@@ -90,9 +89,11 @@ impl Running {
         let readiness = Readiness::new(Arc::clone(&store), clock.clone(), settings.tolerate.clone());
         let server = match &admin_key {
             Some(AdminKey { key, .. }) => {
-                let settings = api_settings(settings, KeyDigest::of(key), name);
+                let settings = api_settings(settings, KeyDigest::of(key), name)?;
                 let entropy = Entropy::new(rng);
-                Server::start(listener, Service { store, guard, sealer, clock, entropy, settings }, readiness)
+                let compiled = Compiled::default();
+                let service = Service { store, guard, sealer, clock, entropy, settings, compiled };
+                Server::start(listener, service, readiness)
             }
             None => Server::start_probes(listener, readiness),
         };
@@ -185,7 +186,7 @@ async fn first_tenants(store: &dyn Store, now: posthaste_model::Timestamp) -> an
         match store.tenant(&id).await {
             Ok(_) => {}
             Err(StoreError::NotFound(_)) => {
-                let tenant = Tenant { id, name: name.into(), created_at: now, updated_at: now };
+                let tenant = Tenant { name: name.into(), ..Tenant::new(id, now) };
                 store.put_tenant(tenant).await?;
             }
             Err(error) => return Err(error.into()),
@@ -194,21 +195,25 @@ async fn first_tenants(store: &dyn Store, now: posthaste_model::Timestamp) -> an
     Ok(())
 }
 
-fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> ApiSettings {
-    ApiSettings {
+fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> anyhow::Result<ApiSettings> {
+    Ok(ApiSettings {
         admin_key,
         payload_limit: settings.limits.payload,
         request_limit: settings.limits.request,
         open_topics: settings.topics.open,
         timeout: settings.timeout.0,
         retention_failed: settings.retention.failed.0,
+        signature: settings.signature_profile()?,
+        header_prefix: settings.http.header_prefix.clone(),
         workers: available_parallelism().map_or(1, usize::from),
         reader,
-    }
+    })
 }
 
-fn transport_settings(egress: &EgressSettings) -> anyhow::Result<TransportSettings> {
-    let mut transport = TransportSettings::default();
+fn transport_settings(settings: &Settings) -> anyhow::Result<TransportSettings> {
+    let Settings { egress, http, .. } = settings;
+    let mut transport =
+        TransportSettings { user_agent: http.user_agent.clone(), ..TransportSettings::default() };
     if let Some(proxy) = &egress.proxy {
         transport.proxy = Some(proxy.expose().parse().context("egress.proxy is not a URL")?);
     }
@@ -233,5 +238,9 @@ fn dispatch_settings(settings: &Settings, owner: String) -> DispatchSettings {
         },
         ownership: std::time::Duration::from_secs(3),
         retain: Retain { delivered: settings.retention.delivered.0, failed: settings.retention.failed.0 },
+        wire: WireSettings {
+            header_prefix: settings.http.header_prefix.clone(),
+            source: settings.cloudevents.source.clone(),
+        },
     }
 }

@@ -147,3 +147,90 @@ async fn how_an_endpoint_fares_is_shown() {
     assert_eq!(shown["health"], health);
     assert_eq!(shown["parked_until"], "1970-01-01T00:01:00Z");
 }
+
+/// What a filter of an endpoint is, as it is answered.
+async fn shown(api: &Api, endpoint: &str) -> String {
+    let (_, text) = api.text(&format!("GET {endpoint}"), "").await;
+    let rest = text.split(r#""filter":"#).nth(1).unwrap();
+    rest.split(r#","description""#).next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_filter_is_kept_as_it_was_written() {
+    let api = Api::new().await;
+    let filter = r#"{ "data.b" : {"$gte": 1.50}, "data.a": 123456789012345678901234567890 , "data.c": {"$lt": 1e400} }"#;
+    let body = format!(r#"{{"url": "https://example.com", "filter": {filter}}}"#);
+    let (status, made) = api.text(&format!("POST {ENDPOINTS}"), &body).await;
+    assert_eq!(status, 201);
+    assert!(made.contains(filter), "{made}");
+    let id = made.split("ep_").nth(1).unwrap().split('"').next().unwrap();
+    let endpoint = format!("{ENDPOINTS}/ep_{id}");
+    assert_eq!(shown(&api, &endpoint).await, filter);
+    // What is not named stays, to the letter.
+    let patch = format!("PATCH {endpoint}");
+    assert_eq!(api.text(&patch, r#"{"description": "x"}"#).await.0, 200);
+    assert_eq!(shown(&api, &endpoint).await, filter);
+    // What is named is not merged.
+    let other = r#"{ "data.c" : {"$gt": -1e400} }"#;
+    assert_eq!(api.text(&patch, &format!(r#"{{"filter": {other}}}"#)).await.0, 200);
+    assert_eq!(shown(&api, &endpoint).await, other);
+    assert_eq!(api.text(&patch, r#"{"filter": null}"#).await.0, 200);
+    assert_eq!(shown(&api, &endpoint).await, "null");
+    assert_eq!(api.endpoint(json!({ "filter": null })).await["filter"], json!(null));
+}
+
+#[tokio::test]
+async fn a_filter_that_makes_no_sense_is_refused_by_its_place() {
+    let api = Api::new().await;
+    let made = api.endpoint(json!({ "filter": { "data.a": 1 } })).await;
+    let patch = format!("PATCH {ENDPOINTS}/{}", made["id"].as_str().unwrap());
+    let nested = (0..20).fold(json!({ "data.a": 1 }), |inner, _| json!({ "$not": inner }));
+    let nested_at = format!("/filter{}: must not have more than 16 objects", "/$not".repeat(16));
+    for (filter, refused) in [
+        (json!({ "data.amount": { "$gte": true } }), "/filter/data.amount/$gte: must be a number or a text"),
+        (json!({ "data.amount": { "$ne": 1 } }), "/filter/data.amount/$ne: unknown operator `$ne`"),
+        (json!({ "data.a/b": { "$not": { "$ne": 1 } } }), "/filter/data.a~1b/$not/$ne: unknown operator"),
+        (json!({ "amount": 1 }), "/filter/amount: must be `topic`"),
+        (json!({ "data.name": { "$regex": "(" } }), "/filter/data.name/$regex: is no regular expression"),
+        (json!({ "data.name": { "$regex": "a{1000}{1000}" } }), "/filter/data.name/$regex: "),
+        (json!({}), "/filter: must be an object"),
+        (json!([]), "/filter: must be an object"),
+        (json!("data.amount"), "/filter: must be an object"),
+        (json!(5), "/filter: must be an object"),
+        (nested, nested_at.as_str()),
+    ] {
+        let refused = format!("422 invalid-field pointer {refused}");
+        let body = json!({ "url": "https://example.com", "filter": filter }).to_string();
+        api.refuses(&format!("POST {ENDPOINTS}"), &body, &refused).await;
+        api.refuses(&patch, &json!({ "filter": filter }).to_string(), &refused).await;
+    }
+    let twice = r#"{"url": "https://example.com", "filter": {"data.a": 1, "data.a": 2}}"#;
+    let refused = "422 invalid-field pointer /filter/data.a: must not appear twice";
+    api.refuses(&format!("POST {ENDPOINTS}"), twice, refused).await;
+    let twice = r#"{"url": "https://example.com", "filter": null, "filter": null}"#;
+    let refused = "422 invalid-field pointer /filter: duplicate field";
+    api.refuses(&format!("POST {ENDPOINTS}"), twice, refused).await;
+    let listed = api.json(&format!("GET {ENDPOINTS}"), "", 200).await;
+    assert_eq!(listed["data"], json!([api.json(&patch.replace("PATCH", "GET"), "", 200).await]));
+    assert_eq!(listed["data"][0]["filter"], json!({ "data.a": 1 }));
+}
+
+/// What cannot be read any more is not lost by a change of something else.
+#[tokio::test]
+async fn a_filter_that_cannot_be_read_stays() {
+    use posthaste_model::{Endpoint, EndpointId, TenantId};
+    use posthaste_store::Catalogue as _;
+    let api = Api::new().await;
+    let (id, tenant) = (EndpointId::mint(NOW, [1; 10]), TenantId::default_tenant());
+    let endpoint = Endpoint::new(id, tenant.clone(), "https://example.com/".into(), NOW);
+    let filter = Some(r#"{"data.a": {"$like": 1}}"#.to_owned());
+    api.store.create_endpoint(Endpoint { filter: filter.clone(), ..endpoint }).await.unwrap();
+    let patched = api.json(&format!("PATCH {ENDPOINTS}/{id}"), r#"{"description": "x"}"#, 200).await;
+    assert_eq!(
+        (&patched["description"], &patched["filter"]),
+        (&json!("x"), &json!({ "data.a": { "$like": 1 } }))
+    );
+    assert_eq!(api.store.endpoint(&tenant, id).await.unwrap().filter, filter);
+    let accepted = api.json(&format!("POST {EVENTS}"), r#"{"topic": "order.paid", "data": 1}"#, 202).await;
+    assert_eq!(accepted["deliveries"], 1, "it gets everything");
+}

@@ -210,3 +210,86 @@ async fn a_repeat_is_a_duplicate_whatever_has_passed_since() {
         api.refuses(&line, &publish(other, id), refused).await;
     }
 }
+
+#[tokio::test]
+async fn a_filter_decides_who_gets_an_event() {
+    let api = Api::new().await;
+    let large = api.endpoint(json!({ "filter": { "data.amount": { "$gte": 100 } } })).await;
+    api.endpoint(json!({ "filter": { "metadata.source": "shop" } })).await;
+    api.endpoint(json!({ "filter": { "topic": "order.paid" }, "topics": ["refund"] })).await;
+    for (amount, source, deliveries) in [(99, "web", 0), (100, "web", 1), (99, "shop", 1), (100, "shop", 2)] {
+        let event =
+            json!({ "topic": "order.paid", "data": { "amount": amount }, "metadata": { "source": source } });
+        let accepted = api.json(&format!("POST {EVENTS}"), &event.to_string(), 202).await;
+        assert_eq!(accepted["deliveries"], deliveries, "{event}");
+    }
+    // What is sent to one endpoint alone it gets, whatever it wants.
+    let event = json!({ "topic": "order.paid", "data": { "amount": 1 }, "endpoint": large["id"] });
+    assert_eq!(api.json(&format!("POST {EVENTS}"), &event.to_string(), 202).await["deliveries"], 1);
+    // A raw body has no data, and has metadata.
+    let raw = format!("POST {EVENTS}?topic=order.paid&metadata=%7B%22source%22:%22shop%22%7D");
+    let (_, accepted) = api.call(&raw, "application/json", r#"{"amount": 100}"#).await;
+    assert_eq!(accepted["deliveries"], 1);
+}
+
+/// An api with a topic whose data are objects with an order.
+async fn with_schema() -> Api {
+    let api = Api::new().await;
+    let schema =
+        json!({ "type": "object", "required": ["order"], "properties": { "order": { "type": "integer" } } });
+    api.json("PUT /v1/topics/order.sent", &json!({ "schema": schema }).to_string(), 201).await;
+    api
+}
+
+#[tokio::test]
+async fn data_that_do_not_fit_their_schema_are_refused() {
+    let api = with_schema().await;
+    let post = format!("POST {EVENTS}");
+    let unfit = "does not fit the schema of its topic: ";
+    for (data, pointer, told) in [
+        ("{}", "/data", "\"order\" is a required property"),
+        ("[]", "/data", "the value is not of type \"object\""),
+        (r#"{"order": "42"}"#, "/data/order", "the value is not of type \"integer\""),
+    ] {
+        let event = format!(r#"{{"topic": "order.sent", "data": {data}}}"#);
+        let refused = |at: &str| format!("422 invalid-field pointer {at}{pointer}: {unfit}{told}");
+        api.refuses(&post, &event, &refused("")).await;
+        let batch = format!(r#"{{"events": [{{"topic": "order.paid", "data": 1}}, {event}, {event}]}}"#);
+        api.refuses(&post, &batch, &refused("/events/1")).await;
+        // The pointer leads into the body: that is the data.
+        let pointer = pointer.strip_prefix("/data").unwrap();
+        let refused = format!("422 invalid-field pointer {pointer}: {unfit}{told}");
+        for json in ["application/json", "application/vnd.acme+json; charset=utf-8"] {
+            api.refuses_typed(&format!("{post}?topic=order.sent"), json, data, &refused).await;
+        }
+    }
+    let refused = "415 unsupported-media-type header content-type: the topic has a schema: its events are JSON, \
+                   not 'text/csv'";
+    api.refuses_typed(&format!("{post}?topic=order.sent"), "text/csv", r#"{"order": 1}"#, refused).await;
+    let broken =
+        "422 invalid-field pointer : does not fit the schema of its topic: cannot be judged by its schema";
+    api.refuses_typed(&format!("{post}?topic=order.sent"), "application/json", "{", broken).await;
+    assert_eq!(api.json(&format!("GET {EVENTS}"), "", 200).await["data"], json!([]), "nothing was written");
+
+    let fit = r#"{"order": 42, "more": "x"}"#;
+    api.json(&post, &format!(r#"{{"topic": "order.sent", "data": {fit}}}"#), 202).await;
+    let (status, _) = api.call(&format!("{post}?topic=order.sent"), "application/json", fit).await;
+    assert_eq!(status, 202);
+}
+
+/// Its publisher must be told the truth even if the schema changed meanwhile.
+#[tokio::test]
+async fn a_repeat_is_a_repeat_whatever_the_schema_is_by_now() {
+    let api = with_schema().await;
+    let post = format!("POST {EVENTS}");
+    let event = |data: &str| format!(r#"{{"topic": "order.sent", "id": "e1", "data": {data}}}"#);
+    api.json(&post, &event(r#"{"order": 1}"#), 202).await;
+    api.json("PUT /v1/topics/order.sent", r#"{"schema": {"type": "string"}}"#, 200).await;
+    assert_eq!(api.json(&post, &event(r#"{"order": 1}"#), 202).await["duplicate"], true);
+    let refused = "422 invalid-field pointer /data: does not fit";
+    api.refuses(&post, &event(r#"{"order": 2}"#), refused).await;
+    // The schema that counts is the one of now.
+    api.json(&post, r#"{"topic": "order.sent", "data": "x"}"#, 202).await;
+    api.json("PUT /v1/topics/order.sent", "{}", 200).await;
+    api.json(&post, r#"{"topic": "order.sent", "data": 1}"#, 202).await;
+}

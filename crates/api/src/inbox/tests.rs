@@ -187,10 +187,14 @@ async fn a_letter_that_is_read_twice_is_one_event() {
 async fn bad_letters_are_rejected_with_the_field_that_is_wrong() {
     let stand = Stand::new().await;
     stand.store.put_topic(topic("order.old", true)).await.unwrap();
+    let mut sent = topic("order.sent", false);
+    sent.schema =
+        Some(serde_json::json!({ "required": ["order"], "additionalProperties": { "type": "integer" } }));
+    stand.store.put_topic(sent).await.unwrap();
     let long = format!("\"{}\"", "x".repeat(PAYLOAD_LIMIT));
     let entries: Vec<_> = (0..51).map(|n| format!("\"{n}\": \"\"")).collect();
     let metadata = format!("{{{}}}", entries.join(", "));
-    let topic = ("topic", "order.paid");
+    let (topic, sent) = (("topic", "order.paid"), ("topic", "order.sent"));
     let bad: &[(&[(&str, &str)], &str)] = &[
         (&[("topic", "unheard.of"), ("data", "1")], "topic: topic 'unheard.of' is not registered"),
         (
@@ -230,6 +234,18 @@ async fn bad_letters_are_rejected_with_the_field_that_is_wrong() {
             "delay: cannot stand beside 'deliver_at'",
         ),
         (&[topic, ("data", "1"), ("retention", "1s")], "retention: must lie between 1m and 365d"),
+        (
+            &[sent, ("data", "{}")],
+            "data: does not fit the schema of its topic: \"order\" is a required property",
+        ),
+        (
+            &[sent, ("body", r#"{"order": "1"}"#), ("content_type", "application/json")],
+            "body: at /order: does not fit the schema of its topic: the value is not of type \"integer\"",
+        ),
+        (
+            &[sent, ("body", r#"{"order": 1}"#), ("content_type", "text/plain")],
+            "content_type: the topic has a schema: its events are JSON, not 'text/plain'",
+        ),
         (&[topic, ("data", "1"), ("metadata", &metadata)], "metadata: must not have more than 50 entries"),
     ];
     let reader = stand.reader();

@@ -77,6 +77,13 @@ impl Stand {
         order.example = Some(json!({ "order": 42 }));
         api.store.put_topic(order).await.unwrap();
         api.store.put_topic(topic("order.old", true)).await.unwrap();
+        let mut strict = topic("order.strict", false);
+        strict.schema = Some(json!({ "required": ["order"] }));
+        api.store.put_topic(strict).await.unwrap();
+        // A topic that is Posthaste's own is not what others made of it.
+        let mut own = topic("posthaste.test", true);
+        own.schema = Some(json!({ "type": "null" }));
+        api.store.put_topic(own).await.unwrap();
         let endpoint = api.endpoint(fields).await["id"].as_str().unwrap().to_owned();
         Self { api, endpoint }
     }
@@ -99,7 +106,7 @@ impl Stand {
 async fn the_answer_tells_what_came_of_it() {
     for (status, state) in [(Some(200), "delivered"), (Some(500), "exhausted"), (None, "exhausted")] {
         // It wants nothing of the topic, and others want all.
-        let stand = Stand::new(json!({ "topics": ["refund"] })).await;
+        let stand = Stand::new(json!({ "topics": ["refund"], "filter": { "topic": "refund" } })).await;
         stand.api.endpoint(json!({})).await;
         let answer = stand.test("", status).await;
         assert_eq!(answer["event"]["test"], true);
@@ -124,6 +131,7 @@ async fn topic_and_data_can_be_chosen() {
         (r#"{"topic": "order.paid"}"#, "order.paid", json!({ "test": true })),
         (r#"{"topic": "order.sent"}"#, "order.sent", json!({ "order": 42 })),
         (r#"{"topic": "order.sent", "data": 7}"#, "order.sent", json!(7)),
+        (r#"{"topic": "order.strict", "data": {"order": 1}}"#, "order.strict", json!({ "order": 1 })),
         (r#"{"topic": "posthaste.test", "force": true}"#, "posthaste.test", json!({ "test": true })),
     ] {
         let answer = Stand::new(json!({})).await.test(body, Some(200)).await;
@@ -213,7 +221,7 @@ async fn a_service_that_stops_is_not_held_up() {
 #[tokio::test(start_paused = true)]
 async fn the_tenant_of_posthaste_has_topics_of_its_own() {
     let api = Api::with(simulated_clock(NOW)).await;
-    let own = Tenant { id: TenantId::posthaste(), name: String::new(), created_at: NOW, updated_at: NOW };
+    let own = Tenant::new(TenantId::posthaste(), NOW);
     api.store.put_tenant(own).await.unwrap();
     // What is registered does not count there.
     let mut failing = topic("endpoint.failing", true);
@@ -278,6 +286,11 @@ async fn what_cannot_be_tried_is_refused() {
             "422 invalid-field pointer /topic: topic 'unheard.of' is not registered",
         ),
         (r#"{"topic": "order.old"}"#, "422 invalid-field pointer /topic: topic 'order.old' is archived"),
+        (
+            r#"{"topic": "order.strict", "data": {}}"#,
+            "422 invalid-field pointer /data: does not fit the schema of its topic: \"order\" is a required property",
+        ),
+        (r#"{"topic": "order.strict"}"#, "422 invalid-field pointer /data: does not fit the schema"),
         (r#"{"topic": "a..b"}"#, "422 invalid-field pointer /topic: not a topic"),
         (r#"{"force": "yes"}"#, "422 invalid-field pointer /force: "),
         (r#"{"payload": 1}"#, "422 invalid-field pointer /payload: unknown field"),

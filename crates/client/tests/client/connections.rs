@@ -73,5 +73,8 @@ fn secrets_do_not_show() {
     let secrets: posthaste_client::Secrets =
         serde_json::from_str(r#"{"secret": "whsec_hidden", "retiring": []}"#).unwrap();
     assert_eq!(secrets.secret.expose(), "whsec_hidden");
-    assert_eq!(format!("{secrets:?}"), "Secrets { secret: SecretText(..), retiring: [] }");
+    assert_eq!(
+        format!("{secrets:?}"),
+        "Secrets { secret: SecretText(..), public_key: None, secrets: [], retiring: [] }"
+    );
 }

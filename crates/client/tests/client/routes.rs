@@ -1,8 +1,10 @@
 //! What each method sends, and that it gives back what the service answers.
 
 use posthaste_client::{
-    Client, ClientError, DeliveryFilter, DeliveryState, EndpointState, ListOptions, NewEndpoint, NewEvent,
-    Period, PublishOptions, RateLimit, RetryPolicy, TenantFields, TenantPatch, TestEvent, TopicFields,
+    BodyFormat, Client, ClientError, DeliveryFilter, DeliveryState, EndpointAuth, EndpointFilter,
+    EndpointState, EndpointTls, HeaderField, ListOptions, MatchQuestion, Method, NewEndpoint, NewEvent,
+    Period, PublishOptions, RateLimit, RetryPolicy, Rotation, SecretText, TenantFields, TenantPatch,
+    TestEvent, TopicFields,
 };
 use posthaste_testkit::Reply;
 use serde::Serialize;
@@ -34,7 +36,8 @@ fn grown(answer: &Value) -> Value {
     match answer {
         Value::Object(fields) => {
             let grow = |(name, value): (&String, &Value)| match name.as_str() {
-                "metadata" | "example" | "retry" | "rate_limit" => (name.clone(), value.clone()),
+                "metadata" | "example" | "schema" | "filter" | "retry" | "rate_limit" | "errors"
+                | "signature" | "headers" => (name.clone(), value.clone()),
                 _ => (name.clone(), grown(value)),
             };
             fields.iter().map(grow).chain([("later".to_owned(), json!({"than": "this client"}))]).collect()
@@ -58,19 +61,21 @@ fn second_page() -> ListOptions {
 #[test]
 fn tenants() {
     let answer = json!({
-        "id": "acme", "name": "Acme", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
+        "id": "acme", "name": "Acme", "signature": {"profile": "svix"}, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
     });
-    let fields = TenantFields { name: "Acme".into() };
+    let fields = TenantFields { name: "Acme".into(), signature: Some(json!({"profile": "svix"})) };
     check(
         async |client| client.put_tenant(&tenant(), &fields).await,
         "PUT /v1/tenants/acme",
-        r#"{"name":"Acme"}"#,
+        r#"{"name":"Acme","signature":{"profile":"svix"}}"#,
         answer.clone(),
     );
     check(async |client| client.tenant(&tenant()).await, "GET /v1/tenants/acme", "", answer.clone());
-    for (patch, body) in
-        [(TenantPatch { name: Some("Acme".into()) }, r#"{"name":"Acme"}"#), (TenantPatch::default(), "{}")]
-    {
+    for (patch, body) in [
+        (TenantPatch { name: Some("Acme".into()), ..TenantPatch::default() }, r#"{"name":"Acme"}"#),
+        (TenantPatch { signature: Some(Value::Null), ..TenantPatch::default() }, r#"{"signature":null}"#),
+        (TenantPatch::default(), "{}"),
+    ] {
         check(
             async |client| client.patch_tenant(&tenant(), &patch).await,
             "PATCH /v1/tenants/acme",
@@ -96,16 +101,24 @@ fn tenants() {
 #[test]
 fn topics() {
     let answer = json!({
-        "name": "order.paid", "description": "An order was paid", "example": {"order": 42}, "archived": true,
+        "name": "order.paid", "description": "An order was paid", "example": {"order": 42},
+        "schema": {"required": ["order"]}, "archived": true,
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
     });
     let full = TopicFields {
         description: "An order was paid".into(),
         example: Some(json!({"order": 42})),
+        schema: Some(json!({"required": ["order"]})),
         archived: true,
     };
     for (fields, body) in [
-        (full, r#"{"description":"An order was paid","example":{"order":42},"archived":true}"#),
+        (
+            full,
+            concat!(
+                r#"{"description":"An order was paid","example":{"order":42},"#,
+                r#""schema":{"required":["order"]},"archived":true}"#
+            ),
+        ),
         (TopicFields::default(), r#"{"description":"","archived":false}"#),
     ] {
         check(
@@ -135,8 +148,13 @@ const ENDPOINT: &str = "/v1/tenants/acme/endpoints/ep_00000000000077078707070707
 fn an_endpoint() -> Value {
     json!({
         "id": endpoint(), "tenant": "acme", "url": "https://example.com/hooks", "topics": ["order.*", "refund"],
+        "filter": {"data.amount": {"$gte": 100}},
         "description": "Orders", "metadata": {"team": "a"}, "timeout": "15s", "retry": {"schedule": ["5s", "5m"]},
         "max_in_flight": 8, "rate_limit": {"limit": 100, "per": "1s"}, "ordered": true,
+        "signature": {"profile": "stripe"}, "format": "cloudevents", "method": "PUT",
+        "headers": {"X-Env": "prod", "X-Key": {"secret": true}}, "metadata_headers": true,
+        "auth": {"type": "basic", "username": "u", "password": true},
+        "tls": {"certificate": "CERT", "private_key": true, "ca": "CA"},
         "health": {"failing_since": "2026-01-01T12:00:00Z", "failures": 7, "exhausted": 1, "warned": 50},
         "state": "disabled", "state_reason": "it was gone", "parked_until": "2026-01-03T00:00:00Z",
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
@@ -147,6 +165,9 @@ fn an_endpoint() -> Value {
 fn endpoints() {
     let mut created = an_endpoint();
     created["secret"] = json!("whsec_c2VjcmV0");
+    created["public_key"] = json!("whpk_cHVibGlj");
+    created["secrets"] = json!(["whsec_c2VjcmV0", "whsk_cHJpdmF0ZQ=="]);
+    created["signature_sample"] = json!({"headers": {"Stripe-Signature": "t=1,v1=00"}, "signed": "1.{}"});
     check(
         async |client| {
             client.create_endpoint(&tenant(), &NewEndpoint::new("https://example.com/hooks")).await
@@ -154,12 +175,13 @@ fn endpoints() {
         "POST /v1/tenants/acme/endpoints",
         concat!(
             r#"{"url":"https://example.com/hooks","topics":["*"],"description":"","metadata":{},"#,
-            r#""ordered":false,"state":"enabled"}"#
+            r#""ordered":false,"format":"standard","method":"POST","metadata_headers":false,"state":"enabled"}"#
         ),
         created.clone(),
     );
     let full = NewEndpoint {
         topics: vec!["order.*".parse().unwrap(), "refund".parse().unwrap()],
+        filter: Some(r#"{"data.amount" : {"$gte": 1.50}}"#.parse().unwrap()),
         description: "Orders".into(),
         metadata: [("team".to_owned(), "a".to_owned())].into(),
         timeout: Some(Period::from_secs(15)),
@@ -167,6 +189,22 @@ fn endpoints() {
         max_in_flight: Some(8),
         rate_limit: Some(RateLimit::new(100, Period::from_secs(1)).unwrap()),
         ordered: true,
+        signature: Some(json!({"profile": "stripe"})),
+        secret: Some(SecretText::new("whsec_c2VjcmV0")),
+        format: BodyFormat::CloudEvents,
+        method: Method::Put,
+        headers: [
+            ("X-Env".to_owned(), HeaderField::from("prod")),
+            ("X-Key".to_owned(), HeaderField::from(SecretText::new("abc"))),
+        ]
+        .into(),
+        metadata_headers: true,
+        auth: Some(EndpointAuth::Basic { username: "u".into(), password: SecretText::new("p").into() }),
+        tls: Some(EndpointTls {
+            certificate: Some("CERT".into()),
+            private_key: Some(SecretText::new("KEY").into()),
+            ca: Some("CA".into()),
+        }),
         state: EndpointState::Paused,
         ..NewEndpoint::new("https://example.com/hooks")
     };
@@ -174,9 +212,13 @@ fn endpoints() {
         async |client| client.create_endpoint(&tenant(), &full).await,
         "POST /v1/tenants/acme/endpoints",
         concat!(
-            r#"{"url":"https://example.com/hooks","topics":["order.*","refund"],"description":"Orders","#,
-            r#""metadata":{"team":"a"},"timeout":"15s","retry":{"schedule":["5s","5m"]},"#,
-            r#""max_in_flight":8,"rate_limit":{"limit":100,"per":"1s"},"ordered":true,"state":"paused"}"#
+            r#"{"url":"https://example.com/hooks","topics":["order.*","refund"],"#,
+            r#""filter":{"data.amount" : {"$gte": 1.50}},"description":"Orders","metadata":{"team":"a"},"timeout":"15s","retry":{"schedule":["5s","5m"]},"#,
+            r#""max_in_flight":8,"rate_limit":{"limit":100,"per":"1s"},"ordered":true,"#,
+            r#""signature":{"profile":"stripe"},"secret":"whsec_c2VjcmV0","format":"cloudevents","method":"PUT","#,
+            r#""headers":{"X-Env":"prod","X-Key":{"secret":"abc"}},"metadata_headers":true,"#,
+            r#""auth":{"type":"basic","username":"u","password":"p"},"#,
+            r#""tls":{"certificate":"CERT","private_key":"KEY","ca":"CA"},"state":"paused"}"#
         ),
         created,
     );
@@ -260,6 +302,63 @@ fn test_events() {
     }
 }
 
+/// What no number of ours can hold comes back as well.
+#[test]
+fn a_filter_is_read_as_it_was_written() {
+    let filter = r#"{ "data.a" : {"$gt": 1.50e400} }"#;
+    let mut shown = an_endpoint();
+    shown["secret"] = json!("whsec_c2VjcmV0");
+    let shown = shown.to_string().replace(r#"{"data.amount":{"$gte":100}}"#, filter);
+    assert!(shown.contains(filter));
+    let (made, _) = exchange(json(shown.clone()), async |client: Client| {
+        client.create_endpoint(&tenant(), &NewEndpoint::new("https://example.com")).await
+    });
+    assert_eq!(made.unwrap().endpoint.filter, Some(filter.parse().unwrap()));
+    let (read, _) =
+        exchange(json(shown), async |client: Client| client.endpoint(&tenant(), endpoint()).await);
+    assert_eq!(read.unwrap().filter.unwrap().as_str(), filter);
+    assert_ne!(EndpointFilter::new(&json!({"data.a": 1})).unwrap(), filter.parse().unwrap());
+}
+
+#[test]
+fn dry_runs() {
+    let held = json!({"at": "/data.a", "path": "data.a", "operator": "$eq", "operand": null, "held": true,
+        "found": {"count": 1, "values": ["null"]}, "note": "the event has no data"});
+    let group = json!({"at": "/$not", "operator": "$not", "held": false, "conditions": [held]});
+    let why = json!({"matches": false, "conditions": [group]});
+    let refused = json!({"type": "urn:posthaste:problem:invalid-field", "title": "A field is not valid", "status": 422,
+        "detail": "does not fit", "errors": [{"pointer": "/data"}]});
+    let row = |filter: &Value| json!({"endpoint": endpoint(), "matches": true, "delivery": "held", "topics": ["order.*"], "filter": filter});
+    let full = MatchQuestion {
+        metadata: [("team".to_owned(), "a".to_owned())].into(),
+        endpoint: Some(endpoint()),
+        filter: Some(EndpointFilter::new(&json!({"data.a": 1})).unwrap()),
+        ..MatchQuestion::new(topic(), &1).unwrap()
+    };
+    for (question, body, answer) in [
+        (
+            full,
+            concat!(
+                r#"{"topic":"order.paid","data":1,"metadata":{"team":"a"},"#,
+                r#""endpoint":"ep_00000000000077078707070707070707","filter":{"data.a":1}}"#
+            ),
+            json!({"refused": refused, "filter": why, "data": [], "next": null}),
+        ),
+        (
+            MatchQuestion::new(topic(), &json!({"a": 1})).unwrap(),
+            r#"{"topic":"order.paid","data":{"a":1}}"#,
+            json!({"refused": null, "filter": null, "data": [row(&why), row(&Value::Null)], "next": "1f2e-7"}),
+        ),
+    ] {
+        check(
+            async |client| client.match_event(&tenant(), &question, &second_page()).await,
+            &format!("POST /v1/tenants/acme/match?{SECOND_PAGE}"),
+            body,
+            answer,
+        );
+    }
+}
+
 #[test]
 fn secrets() {
     let answer = json!({
@@ -271,12 +370,20 @@ fn secrets() {
         "",
         answer.clone(),
     );
-    for (overlap, body) in [(None, ""), (Some(Period::from_secs(3600)), r#"{"overlap":"1h"}"#)] {
+    let hour = Rotation { overlap: Some(Period::from_secs(3600)), ..Rotation::default() };
+    let import = Rotation { secret: Some(SecretText::new("hush")), ..Rotation::default() };
+    for (rotation, body, cut_over) in [
+        (Rotation::default(), "{}", "after_overlap"),
+        (hour, r#"{"overlap":"1h"}"#, "after_overlap"),
+        (import, r#"{"secret":"hush"}"#, "at_once"),
+    ] {
+        let mut rotated = answer.clone();
+        rotated["cut_over"] = json!(cut_over);
         check(
-            async |client| client.rotate_secret(&tenant(), endpoint(), overlap).await,
+            async |client| client.rotate_secret(&tenant(), endpoint(), &rotation).await,
             &format!("POST {ENDPOINT}/secret/rotate"),
             body,
-            answer.clone(),
+            rotated,
         );
     }
 }

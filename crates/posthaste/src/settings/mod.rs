@@ -7,9 +7,12 @@ mod store_url;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use ipnet::IpNet;
+use posthaste_dispatch::WireSettings;
+use posthaste_egress::TransportSettings;
 use posthaste_model::{Period, RetryPolicy};
+use posthaste_signing::Profile;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use concealed::Concealed;
@@ -46,6 +49,9 @@ pub(crate) struct Settings {
     pub(crate) egress: EgressSettings,
     pub(crate) retention: RetentionSettings,
     pub(crate) topics: TopicSettings,
+    pub(crate) signature: SignatureSettings,
+    pub(crate) http: HttpSettings,
+    pub(crate) cloudevents: CloudEventsSettings,
     pub(crate) log: LogSettings,
     /// When failed deliveries are tried again, where the endpoint does not say; none: ten attempts over three days.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +130,32 @@ pub(crate) struct TopicSettings {
     pub(crate) open: bool,
 }
 
+/// How deliveries are signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignatureSettings {
+    /// The preset of new endpoints, where neither they nor their tenants say.
+    pub(crate) profile: String,
+}
+
+/// What requests to endpoints say of the service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HttpSettings {
+    /// The `User-Agent`.
+    pub(crate) user_agent: String,
+    /// What the names of its own headers begin with.
+    pub(crate) header_prefix: String,
+}
+
+/// What CloudEvents say of the service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CloudEventsSettings {
+    /// Where events come from: a URI reference. The tenant follows.
+    pub(crate) source: String,
+}
+
 /// The log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -153,6 +185,12 @@ const DISABLE_AFTER: RangeInclusive<Period> = Period::from_secs(3600)..=Period::
 const PARTITIONS: RangeInclusive<u16> = 1..=1_024;
 /// The longest `redis.prefix`, in bytes: it is part of every key.
 const MAX_PREFIX: usize = 32;
+/// The longest `http.user_agent`, in bytes.
+const MAX_USER_AGENT: usize = 256;
+/// The longest `http.header_prefix`, in bytes.
+const MAX_HEADER_PREFIX: usize = 32;
+/// The longest `cloudevents.source`, in bytes.
+const MAX_SOURCE: usize = 256;
 /// The bounds of `timeout`.
 const TIMEOUT: RangeInclusive<Period> = Period::from_secs(1)..=Period::from_secs(30);
 
@@ -194,7 +232,44 @@ impl Settings {
             (1..=100).contains(history_memory),
             "redis.history_memory: must lie between 1 and 100 (percent)"
         );
+        self.signature_profile()?;
+        self.check_introduction()
+    }
+
+    /// Checks what requests say of the service.
+    fn check_introduction(&self) -> anyhow::Result<()> {
+        let HttpSettings { user_agent, header_prefix } = &self.http;
+        let visible = user_agent.bytes().all(|b| matches!(b, b' '..=b'~')) && user_agent.trim() == user_agent;
+        ensure!(
+            (1..=MAX_USER_AGENT).contains(&user_agent.len()) && visible,
+            "http.user_agent: must be 1 to {MAX_USER_AGENT} visible ASCII characters, with spaces inside"
+        );
+        // RFC 9110, section 5.6.2.
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        ensure!(
+            (1..=MAX_HEADER_PREFIX).contains(&header_prefix.len()) && header_prefix.bytes().all(is_token),
+            "http.header_prefix: must be 1 to {MAX_HEADER_PREFIX} letters, digits or !#$%&'*+-.^_`|~"
+        );
+        let source = &self.cloudevents.source;
+        // In headers a percent sign would have to be encoded, and subscribers would read another source there than in bodies.
+        ensure!(!source.contains('%'), "cloudevents.source: must not have a '%'");
+        // What RFC 3986 has, but for a query and a fragment: the tenant's name follows.
+        let is_uri = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]@!$&'()*+,;=".contains(&b);
+        ensure!(
+            (1..=MAX_SOURCE).contains(&source.len()) && source.bytes().all(is_uri) && !source.ends_with('/'),
+            "cloudevents.source: must be a URI reference of 1 to {MAX_SOURCE} characters, without a query, a fragment or a \
+             slash at its end"
+        );
         Ok(())
+    }
+
+    /// How deliveries of new endpoints are signed, where neither they nor their tenants say.
+    pub(crate) fn signature_profile(&self) -> anyhow::Result<Profile> {
+        let name = &self.signature.profile;
+        Profile::named(name).map_err(|_| {
+            let presets = Profile::names().collect::<Vec<_>>().join(", ");
+            anyhow!("signature.profile: there is no preset '{name}'; the presets are {presets}")
+        })
     }
 
     /// The URL of the store.
@@ -222,6 +297,9 @@ impl Default for Settings {
             egress: EgressSettings::default(),
             retention: RetentionSettings::default(),
             topics: TopicSettings::default(),
+            signature: SignatureSettings::default(),
+            http: HttpSettings::default(),
+            cloudevents: CloudEventsSettings::default(),
             log: LogSettings::default(),
             retry: None,
         }
@@ -258,8 +336,43 @@ impl Default for RetentionSettings {
     }
 }
 
+impl Default for SignatureSettings {
+    fn default() -> Self {
+        Self { profile: "standard".into() }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        let WireSettings { header_prefix, .. } = WireSettings::default();
+        Self { user_agent: TransportSettings::default().user_agent, header_prefix }
+    }
+}
+
+impl Default for CloudEventsSettings {
+    fn default() -> Self {
+        Self { source: WireSettings::default().source }
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
         Self { level: "info".into(), format: LogFormat::Text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_has_no_percent_sign() {
+        let check = |source: &str| {
+            let cloudevents = CloudEventsSettings { source: source.to_owned() };
+            Settings { cloudevents, ..Settings::default() }.check_introduction()
+        };
+        check("https://acme.example/hooks").unwrap();
+        let refused = check("/a%20b").unwrap_err().to_string();
+        assert_eq!(refused, "cloudevents.source: must not have a '%'");
     }
 }

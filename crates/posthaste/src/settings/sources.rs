@@ -14,8 +14,8 @@ use crate::{cli::SettingsArgs, settings::Settings};
 const DEFAULT_FILE: &str = "posthaste.toml";
 /// What the variables begin with.
 const PREFIX: &str = "POSTHASTE_";
-/// Names the file, and is no setting.
-const CONFIG_VARIABLE: &str = "POSTHASTE_CONFIG";
+/// Variables that are no settings: what names the file, and what `posthaste verify` is given.
+const NO_SETTINGS: [&str; 2] = ["POSTHASTE_CONFIG", "POSTHASTE_VERIFY_SECRET"];
 
 /// How the text of a flag or variable is read.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ enum Shape {
 }
 
 /// Every setting that a flag or variable can give.
-const SETTINGS: [(&str, Shape); 34] = [
+const SETTINGS: [(&str, Shape); 38] = [
     ("roles", Shape::List),
     ("listen", Shape::Text),
     ("data_dir", Shape::Text),
@@ -54,6 +54,10 @@ const SETTINGS: [(&str, Shape); 34] = [
     ("retention.delivered", Shape::Text),
     ("retention.failed", Shape::Text),
     ("topics.open", Shape::Switch),
+    ("signature.profile", Shape::Text),
+    ("http.user_agent", Shape::Text),
+    ("http.header_prefix", Shape::Text),
+    ("cloudevents.source", Shape::Text),
     ("log.level", Shape::Text),
     ("log.format", Shape::Text),
     ("retry.schedule", Shape::List),
@@ -75,7 +79,8 @@ pub(crate) fn file(args: &SettingsArgs) -> Option<PathBuf> {
 pub(crate) fn load(args: &SettingsArgs) -> anyhow::Result<Settings> {
     let variables: Vec<_> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| name.starts_with(PREFIX) && name != CONFIG_VARIABLE && !is_service_link(name))
+        .filter(|(name, _)| name.starts_with(PREFIX) && !is_service_link(name))
+        .filter(|(name, _)| !NO_SETTINGS.contains(&name.as_str()))
         .map(|(name, value)| {
             let value = value.into_string().map_err(|_| anyhow::anyhow!("{name} is not valid UTF-8"))?;
             Ok((name, value))
@@ -219,6 +224,29 @@ mod tests {
     }
 
     #[test]
+    fn what_requests_say_of_the_service_can_be_set() {
+        let usual = read(&[], &[]).unwrap();
+        assert_eq!(usual.signature_profile().unwrap().name(), "standard");
+        assert_eq!(usual.http.user_agent, concat!("Posthaste/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(
+            (usual.http.header_prefix.as_str(), usual.cloudevents.source.as_str()),
+            ("Posthaste", "/posthaste")
+        );
+        let flags = [
+            "signature.profile=stripe",
+            "http.header_prefix=X-Acme",
+            "cloudevents.source=https://acme.example/hooks",
+        ];
+        let other = read(&[("POSTHASTE_HTTP_USER_AGENT", "Acme Hooks/2")], &flags).unwrap();
+        assert_eq!(other.signature_profile().unwrap().name(), "stripe");
+        assert_eq!(
+            (other.http.user_agent.as_str(), other.http.header_prefix.as_str()),
+            ("Acme Hooks/2", "X-Acme")
+        );
+        assert_eq!(other.cloudevents.source, "https://acme.example/hooks");
+    }
+
+    #[test]
     fn either_form_of_a_retry_policy_can_be_set() {
         let list = read(&[("POSTHASTE_RETRY_SCHEDULE", "1s,2s")], &[]).unwrap();
         assert!(
@@ -274,6 +302,18 @@ mod tests {
         refused(&[], &["redis.prefix="], "redis.prefix");
         refused(&[], &["redis.replicas=256"], "redis.replicas");
         refused(&[], &["redis.history_memory=0"], "redis.history_memory");
+        let presets = "signature.profile: there is no preset 'strip'; the presets are standard, svix, ";
+        refused(&[], &["signature.profile=strip"], presets);
+        refused(&[], &["signature.profile=custom"], "signature.profile: there is no preset 'custom'");
+        for agent in ["", " Acme/1", "Acmé/1", "Acme\r\nX: 1"] {
+            refused(&[("POSTHASTE_HTTP_USER_AGENT", agent)], &[], "http.user_agent: must be 1 to 256");
+        }
+        for prefix in ["", "X Acme", "X-Acme:", "Acmé", &"x".repeat(33)] {
+            refused(&[("POSTHASTE_HTTP_HEADER_PREFIX", prefix)], &[], "http.header_prefix: must be 1 to 32");
+        }
+        for source in ["", "a b", "https://acme.example/?x", "/a#b", "/a/", "/ä"] {
+            refused(&[("POSTHASTE_CLOUDEVENTS_SOURCE", source)], &[], "cloudevents.source: must be a URI");
+        }
         refused(&[], &["roles=api,consle"], "there is no role 'consle'; the roles are api, dispatch");
         refused(&[("POSTHASTE_ROLES", "")], &[], "the roles are api, dispatch");
     }
