@@ -106,7 +106,7 @@ const RESERVED: &[Reservation] = &[
         rule: "only api, console and the composition root serve HTTP",
     },
     Reservation {
-        crates: &["hmac", "chacha20poly1305"],
+        crates: &["hmac", "sha1", "ed25519-dalek", "chacha20poly1305"],
         rooms: &["posthaste-signing"],
         tests: &[],
         rule: "only signing signs and seals",

@@ -1,6 +1,8 @@
 use std::{io::Write as _, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use posthaste_model::Period;
 
 /// Outbound webhook delivery: events in over REST, signed deliveries out.
 #[derive(Parser)]
@@ -24,6 +26,9 @@ pub(crate) enum Command {
     Health(SettingsArgs),
     /// Print the specification of the API (OpenAPI).
     Openapi,
+    /// Check a captured request against a secret, and say which part of it is wrong. Exits with 1 if one is, with 2 if
+    /// the request or the secret cannot be read.
+    Verify(VerifyArgs),
     /// Measure this machine: a fresh store, a receiver, load, and the bare loop beside it.
     Bench(BenchArgs),
 }
@@ -65,6 +70,52 @@ pub(crate) struct DemoArgs {
     /// Deliver a handful of events and exit: 0 if every one arrived with a signature that verifies.
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// The request: as it came over the wire (request line, headers, an empty line, body), or as a curl command line.
+    /// `-`: standard input.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// A secret, or a public key (whpk_), to verify with. Others on this machine can see flags: better give it by
+    /// --secret-file or the variable. Can be repeated.
+    #[arg(long, value_name = "SECRET", env = "POSTHASTE_VERIFY_SECRET", hide_env_values = true)]
+    pub(crate) secret: Vec<String>,
+    /// A file that holds a secret or a public key and nothing else. Can be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Vec<PathBuf>,
+    /// The signature profile: the name of a preset, JSON as endpoints have it, or @FILE with such JSON. Otherwise the
+    /// preset whose headers the request has.
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// The URL that the sender used, for profiles that sign it: a captured request does not tell its scheme.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The method that the sender used, for profiles that sign it, where the capture has another.
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// The time to judge the age by, as RFC 3339 or in seconds since 1970, instead of the present.
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_negative_numbers = true)]
+    pub(crate) now: Option<Timestamp>,
+    /// How far from now the timestamp may lie for a receiver to take the request.
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub(crate) tolerance: Period,
+    /// Fail on a request that is too old, as a receiver does. Otherwise its age is told.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print what is found as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A time from its text: RFC 3339, or seconds since the Unix epoch.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let time = match text.parse() {
+        Ok(seconds) => Timestamp::from_second(seconds).ok(),
+        Err(_) => text.parse().ok(),
+    };
+    time.ok_or_else(|| "expected a time such as 2026-10-01T12:00:00Z, or seconds since 1970".to_owned())
 }
 
 #[derive(Args)]

@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 use anyhow::Context as _;
 use posthaste_client::{Client, NewEndpoint, NewEvent, TopicFields};
 use posthaste_model::{Clock, EventId, Period, RetryPolicy, TenantId, TopicName, TopicPattern};
-use posthaste_signing::{DEFAULT_TOLERANCE, HEADER_ID, Secret, SigningKeys};
+use posthaste_signing::{Credential, DEFAULT_TOLERANCE, Profile, Received as Signed, Verifier};
 use serde_json::json;
 use tokio::{sync::Notify, time::timeout};
 
@@ -106,14 +106,18 @@ async fn set_up(
         .put_topic(&topic, &TopicFields { description: "An order was paid".into(), ..TopicFields::default() })
         .await?;
     let retry = RetryPolicy::schedule([1, 2, 4, 8].map(Period::from_secs).to_vec())?;
+    // Whatever the service signs by otherwise: what arrives is told apart by its id.
+    let profile = Profile::named("standard")?;
     for path in [ALWAYS, FLAKY] {
         let endpoint = NewEndpoint {
             topics: vec![TopicPattern::from_str("order.*")?],
             retry: Some(retry.clone()),
+            signature: Some(serde_json::to_value(&profile)?),
             ..NewEndpoint::new(receiver.url(path))
         };
         let created = client.create_endpoint(tenant, &endpoint).await?;
-        subscriber.knows(path, &Secret::parse(created.secret.expose())?);
+        let credential: Credential = created.secret.expose().parse()?;
+        subscriber.knows(path, Verifier::new(&profile, [&credential])?);
     }
     Ok(())
 }
@@ -173,7 +177,7 @@ async fn once(client: &Client, tenant: &TenantId, subscriber: &Subscriber) -> an
 /// What stands behind the demo's receiver: verifies each request with the endpoint's secret, and remembers it.
 struct Subscriber {
     clock: Clock,
-    keys: RwLock<HashMap<String, SigningKeys>>,
+    verifiers: RwLock<HashMap<String, Verifier>>,
     seen: Mutex<Seen>,
     changed: Notify,
 }
@@ -188,23 +192,24 @@ struct Seen {
 
 impl Subscriber {
     fn new(clock: Clock) -> Self {
-        Self { clock, keys: RwLock::default(), seen: Mutex::default(), changed: Notify::new() }
+        Self { clock, verifiers: RwLock::default(), seen: Mutex::default(), changed: Notify::new() }
     }
 
-    fn knows(&self, path: &str, secret: &Secret) {
-        let keys = SigningKeys::new(secret, []);
-        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), keys);
+    fn knows(&self, path: &str, verifier: Verifier) {
+        self.verifiers.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), verifier);
     }
 
     fn receive(&self, received: &Received<'_>) -> StatusCode {
         let now = self.clock.now();
-        let verified = match self.keys.read().unwrap_or_else(PoisonError::into_inner).get(received.path) {
-            Some(keys) => keys
-                .verify(|name| received.header(name), received.body, now.as_second(), DEFAULT_TOLERANCE)
+        let signed = Signed { method: "POST", url: received.path, body: received.body };
+        let verified = match self.verifiers.read().unwrap_or_else(PoisonError::into_inner).get(received.path)
+        {
+            Some(verifier) => verifier
+                .verify(|name| received.header(name), &signed, now.as_second(), DEFAULT_TOLERANCE)
                 .map_err(|error| error.to_string()),
             None => Err("nobody listens here".to_owned()),
         };
-        let id = received.header(HEADER_ID).unwrap_or_default();
+        let id = received.header("webhook-id").unwrap_or_default();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (status, remark) = match (verified, EventId::from_str(id)) {
             (Ok(()), Ok(id)) => {

@@ -5,6 +5,7 @@ mod health;
 mod receiver;
 mod serve;
 mod settings;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             say(posthaste_api::openapi().to_pretty_json().context("cannot write the specification")?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Verify(args) => verify::verify(&args),
         Command::Bench(args) => block_on(bench::bench(&args)),
     }
 }

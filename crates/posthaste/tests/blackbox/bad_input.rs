@@ -34,6 +34,7 @@ const fn case(
 
 const ENDPOINTS: &str = "/v1/tenants/default/endpoints";
 const EVENTS: &str = "/v1/tenants/default/events";
+const MATCH: &str = "/v1/tenants/default/match";
 const NO_ENDPOINT: &str = "/v1/tenants/default/endpoints/ep_00000000000000000000000000000000";
 
 const CASES: &[Case] = &[
@@ -114,6 +115,62 @@ const CASES: &[Case] = &[
         422,
         "invalid-field",
         r#"{"pointer":"/retry/schedule/0"}"#,
+    ),
+    case(
+        "POST",
+        ENDPOINTS,
+        r#"{"url": "https://example.com", "filter": {"data.amount": {"$ne": 1}}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter/data.amount/$ne"}"#,
+    ),
+    case(
+        "POST",
+        ENDPOINTS,
+        r#"{"url": "https://example.com", "filter": {"data.amount": {"$gte": true}}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter/data.amount/$gte"}"#,
+    ),
+    case(
+        "POST",
+        ENDPOINTS,
+        r#"{"url": "https://example.com", "filter": {"amount": 1}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter/amount"}"#,
+    ),
+    case(
+        "POST",
+        ENDPOINTS,
+        r#"{"url": "https://example.com", "filter": {}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter"}"#,
+    ),
+    case(
+        "POST",
+        ENDPOINTS,
+        r#"{"url": "https://example.com", "filter": [{"data.a": 1}]}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter"}"#,
+    ),
+    case(
+        "POST",
+        ENDPOINTS,
+        r#"{"url": "https://example.com", "filter": {"data.a": {"$regex": "(a{1000}){1000}"}}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter/data.a/$regex"}"#,
+    ),
+    case(
+        "POST",
+        ENDPOINTS,
+        r#"{"url": "https://example.com", "filter": {"data.a": 1, "data.a": 2}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter/data.a"}"#,
     ),
     case("POST", ENDPOINTS, r#"{"url": "https://example.com""#, 400, "malformed-json", ""),
     case("POST", "/v1/tenants/nobody/endpoints", r#"{"url": "https://example.com"}"#, 404, "not-found", ""),
@@ -225,6 +282,34 @@ const CASES: &[Case] = &[
     ),
     case("POST", "/v1/tenants/default/events?id=x", "{}", 400, "invalid-parameter", r#"{"parameter":"id"}"#),
     case("GET", "/v1/tenants/default/events/nothing", "", 404, "not-found", ""),
+    // Dry runs.
+    case("POST", MATCH, r#"{"topic": "known"}"#, 422, "invalid-field", r#"{"pointer":"/data"}"#),
+    case(
+        "POST",
+        MATCH,
+        r#"{"topic": "known", "data": 1, "id": "e1"}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/id"}"#,
+    ),
+    case(
+        "POST",
+        MATCH,
+        r#"{"topic": "known", "data": 1, "filter": {"data": {"$is": 1}}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/filter/data/$is"}"#,
+    ),
+    case(
+        "POST",
+        MATCH,
+        r#"{"topic": "known", "data": 1, "endpoint": "ep_00000000000000000000000000000000"}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/endpoint"}"#,
+    ),
+    case("POST", "/v1/tenants/nobody/match", r#"{"topic": "known", "data": 1}"#, 404, "not-found", ""),
+    case("GET", MATCH, "", 405, "method-not-allowed", ""),
     // Deliveries.
     case(
         "GET",
@@ -253,6 +338,39 @@ const CASES: &[Case] = &[
     // Tenants, topics, and no route at all.
     case("PUT", "/v1/tenants/acme", r#"{"name": 5}"#, 422, "invalid-field", r#"{"pointer":"/name"}"#),
     case("GET", "/v1/tenants/nobody", "", 404, "not-found", ""),
+    case("PUT", "/v1/topics/a.b", r#"{"schema": true}"#, 422, "invalid-field", r#"{"pointer":"/schema"}"#),
+    case(
+        "PUT",
+        "/v1/topics/a.b",
+        r#"{"schema": {"type": "text"}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/schema/type"}"#,
+    ),
+    case(
+        "PUT",
+        "/v1/topics/a.b",
+        r#"{"schema": {"$ref": "https://example.com/a.json"}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/schema/$ref"}"#,
+    ),
+    case(
+        "PUT",
+        "/v1/topics/a.b",
+        r#"{"schema": {"pattern": "("}}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/schema/pattern"}"#,
+    ),
+    case(
+        "PUT",
+        "/v1/topics/a.b",
+        r#"{"schema": {"type": "integer"}, "example": "x"}"#,
+        422,
+        "invalid-field",
+        r#"{"pointer":"/example"}"#,
+    ),
     case("PUT", "/v1/topics/a..b", "{}", 400, "invalid-parameter", r#"{"parameter":"topic"}"#),
     case("GET", "/v1/topics/unheard.of", "", 404, "not-found", ""),
     case("GET", "/v1/nothing", "", 404, "not-found", ""),

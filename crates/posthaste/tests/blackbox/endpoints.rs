@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use posthaste_client::{DeliveryFilter, ListOptions, NewEvent};
+use posthaste_client::{CutOver, DeliveryFilter, ListOptions, NewEvent, RotatedSecrets, Rotation};
 use posthaste_model::{DeliveryState, EndpointState, Period};
 use posthaste_testkit::{Receiver, Reply};
 use serde_json::json;
@@ -26,7 +26,12 @@ async fn a_rotated_secret_signs_beside_the_new_one() {
     let event = NewEvent::new(topic, &json!({})).unwrap();
 
     let first = created.secret.expose().to_owned();
-    let second = client.rotate_secret(&tenant(), id, Some(Period::from_secs(3_600))).await.unwrap();
+    let rotate = async |overlap| {
+        let rotation = Rotation { overlap: Some(Period::from_secs(overlap)), ..Rotation::default() };
+        client.rotate_secret(&tenant(), id, &rotation).await.unwrap()
+    };
+    let RotatedSecrets { secrets: second, cut_over } = rotate(3_600).await;
+    assert_eq!(cut_over, CutOver::AfterOverlap);
     assert_eq!(second.retiring.len(), 1);
     assert_eq!(second.retiring[0].secret.expose(), first);
     client.publish(&tenant(), &event).await.unwrap();
@@ -34,7 +39,8 @@ async fn a_rotated_secret_signs_beside_the_new_one() {
     verify(&request, &first).unwrap();
     verify(&request, second.secret.expose()).unwrap();
 
-    let third = client.rotate_secret(&tenant(), id, Some(Period::from_secs(0))).await.unwrap();
+    let RotatedSecrets { secrets: third, cut_over } = rotate(0).await;
+    assert_eq!(cut_over, CutOver::AtOnce);
     assert!(third.retiring.is_empty());
     client.publish(&tenant(), &event).await.unwrap();
     let request = receiver.wait_for(2, SOON).await.remove(1);
