@@ -14,6 +14,32 @@ use crate::{
     writer::Work,
 };
 
+/// The parameters that making and changing an endpoint have in common, and those of one of them.
+macro_rules! params {
+    ($endpoint:ident, $($name:literal: $value:expr),* $(,)?) => {
+        named_params! {
+            ":url": $endpoint.url,
+            ":topics": to_json(&$endpoint.topics)?,
+            ":description": $endpoint.description,
+            ":metadata": to_json(&$endpoint.metadata)?,
+            ":timeout": $endpoint.timeout.map(|timeout| timeout.as_millis()),
+            ":retry": $endpoint.retry.as_ref().map(to_json).transpose()?,
+            ":max_in_flight": $endpoint.max_in_flight,
+            ":rate_limit": $endpoint.rate_limit.as_ref().map(to_json).transpose()?,
+            ":ordered": $endpoint.ordered,
+            ":filter": $endpoint.filter,
+            ":wire": to_json(&$endpoint.wire)?,
+            ":credentials": $endpoint.credentials.as_ref().map(|sealed| &sealed.0[..]),
+            ":state": rows::endpoint_state_code($endpoint.state),
+            ":state_reason": $endpoint.state_reason,
+            ":parked_until": $endpoint.parked_until.map(millis),
+            ":version": $endpoint.version,
+            ":updated_at": millis($endpoint.updated_at),
+            $($name: $value,)*
+        }
+    };
+}
+
 pub(crate) fn create(work: &mut Work<'_>, endpoint: &Endpoint) -> Outcome<()> {
     let tenant = work.state.tenant(work.conn, &endpoint.tenant)?;
     let Endpoint { health, .. } = endpoint;
@@ -26,31 +52,14 @@ pub(crate) fn create(work: &mut Work<'_>, endpoint: &Endpoint) -> Outcome<()> {
                  :rate_limit, :ordered, :filter, :wire, :credentials, :state, :state_reason,
                  :parked_until, :failing_since, :failures, :exhausted, :warned, :version, :created_at, :updated_at)",
         )?
-        .execute(named_params! {
+        .execute(params! { endpoint,
             ":id": endpoint.id.uuid().as_bytes(),
             ":tenant": tenant.no,
-            ":url": endpoint.url,
-            ":topics": to_json(&endpoint.topics)?,
-            ":description": endpoint.description,
-            ":metadata": to_json(&endpoint.metadata)?,
-            ":timeout": endpoint.timeout.map(|timeout| timeout.as_millis()),
-            ":retry": endpoint.retry.as_ref().map(to_json).transpose()?,
-            ":max_in_flight": endpoint.max_in_flight,
-            ":rate_limit": endpoint.rate_limit.as_ref().map(to_json).transpose()?,
-            ":ordered": endpoint.ordered,
-            ":filter": endpoint.filter,
-            ":wire": to_json(&endpoint.wire)?,
-            ":credentials": endpoint.credentials.as_ref().map(|sealed| &sealed.0[..]),
-            ":state": rows::endpoint_state_code(endpoint.state),
-            ":state_reason": endpoint.state_reason,
-            ":parked_until": endpoint.parked_until.map(millis),
             ":failing_since": health.failing_since.map(millis),
             ":failures": health.failures,
             ":exhausted": health.exhausted,
             ":warned": health.warned,
-            ":version": endpoint.version,
             ":created_at": millis(endpoint.created_at),
-            ":updated_at": millis(endpoint.updated_at),
         })?;
     let no = work.conn.last_insert_rowid();
     write_secrets(work.conn, no, endpoint)?;
@@ -90,30 +99,12 @@ pub(crate) fn update(work: &mut Work<'_>, mut endpoint: Endpoint) -> Outcome<End
         .prepare_cached(
             "UPDATE endpoints SET url = :url, topics = :topics, description = :description, metadata = :metadata,
                  timeout_ms = :timeout, retry = :retry, max_in_flight = :max_in_flight, rate_limit = :rate_limit,
-                 ordered = :ordered, filter = :filter, wire = :wire, credentials = :credentials, state = :state, state_reason = :state_reason, parked_until = :parked_until,
-                 version = :version, updated_at = :updated_at
+                 ordered = :ordered, filter = :filter, wire = :wire, credentials = :credentials, state = :state,
+                 state_reason = :state_reason, parked_until = :parked_until, version = :version,
+                 updated_at = :updated_at
              WHERE no = :no",
         )?
-        .execute(named_params! {
-            ":url": endpoint.url,
-            ":topics": to_json(&endpoint.topics)?,
-            ":description": endpoint.description,
-            ":metadata": to_json(&endpoint.metadata)?,
-            ":timeout": endpoint.timeout.map(|timeout| timeout.as_millis()),
-            ":retry": endpoint.retry.as_ref().map(to_json).transpose()?,
-            ":max_in_flight": endpoint.max_in_flight,
-            ":rate_limit": endpoint.rate_limit.as_ref().map(to_json).transpose()?,
-            ":ordered": endpoint.ordered,
-            ":filter": endpoint.filter,
-            ":wire": to_json(&endpoint.wire)?,
-            ":credentials": endpoint.credentials.as_ref().map(|sealed| &sealed.0[..]),
-            ":state": rows::endpoint_state_code(endpoint.state),
-            ":state_reason": endpoint.state_reason,
-            ":parked_until": endpoint.parked_until.map(millis),
-            ":version": endpoint.version,
-            ":updated_at": millis(endpoint.updated_at),
-            ":no": no,
-        })?;
+        .execute(params! { endpoint, ":no": no })?;
     if endpoint.health != before.health {
         health::write(work, no, endpoint.health)?;
     }
