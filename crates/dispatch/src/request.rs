@@ -77,8 +77,8 @@ fn sign(
         url: target.url.as_str(),
         body,
     };
-    for (name, value) in target.signer.headers(&message)? {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+    for (name, (_, value)) in target.signature_names.iter().zip(target.signer.headers(&message)?) {
+        if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     }

@@ -39,6 +39,8 @@ pub(crate) struct Target {
     /// None: what shows the receiver who we are is among the headers, or nothing is asked for.
     pub(crate) tokens: Option<Tokens>,
     pub(crate) signer: Signer,
+    /// The names of the headers that the signer gives, in its order.
+    pub(crate) signature_names: Vec<HeaderName>,
     pub(crate) timeout: Duration,
 }
 
@@ -125,6 +127,8 @@ impl Targets {
             .map(|secret| self.sealer.open_secret(&secret.sealed.0, record.as_bytes()))
             .collect::<Result<Vec<_>, _>>()?;
         let credentials = self.credentials(endpoint)?;
+        let signer = Signer::new(&profile, &secrets)?;
+        let names = signer.header_names().map(HeaderName::try_from);
         Ok(Target {
             version: endpoint.version,
             good_until: endpoint.live_secrets(now).filter_map(|secret| secret.expires_at).min(),
@@ -142,7 +146,10 @@ impl Targets {
                 _ => None,
             },
             tokens: self.tokens(&endpoint.wire, &credentials)?,
-            signer: Signer::new(&profile, &secrets)?,
+            signature_names: names
+                .collect::<Result<_, _>>()
+                .map_err(|_| Unusable::Missing("signature header"))?,
+            signer,
             timeout: endpoint.timeout.map_or(settings.timeout, |timeout| timeout.0),
         })
     }
