@@ -114,10 +114,17 @@ impl Algorithm {
     /// What a subscriber checks with.
     pub(crate) fn check_key(self, credential: &Credential) -> Result<CheckKey, KeyError> {
         match (self, credential) {
-            (_, Credential::Secret(secret)) => Ok(match self.key(secret)? {
-                Key::Hmac(key) => CheckKey::Hmac(key),
-                Key::Ed25519(key) => CheckKey::Ed25519(key.verifying_key()),
-            }),
+            (Self::Hmac(..), Credential::Secret(secret)) if secret.kind() == SecretKind::Ed25519 => {
+                Err(KeyError::Ed25519)
+            }
+            // Of any length: it is the sender who chose it.
+            (Self::Hmac(hash, form), Credential::Secret(secret)) => {
+                Ok(CheckKey::Hmac(MacKey::new(hash, &form.decode(secret.text())?)?))
+            }
+            (Self::Ed25519, Credential::Secret(secret)) => {
+                let key = secret.private_key().ok_or(KeyError::Shared)?;
+                Ok(CheckKey::Ed25519(key.verifying_key()))
+            }
             (Self::Ed25519, Credential::PublicKey(key)) => Ok(CheckKey::Ed25519(key.verifying_key())),
             (Self::Hmac(..), Credential::PublicKey(_)) => Err(KeyError::Ed25519),
         }
@@ -125,16 +132,25 @@ impl Algorithm {
 }
 
 impl KeyForm {
-    /// The bytes of the key that is meant by a text.
+    /// The bytes of the key that is meant by a text, of a length that is safe to sign with.
     pub(crate) fn read(self, text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let bytes = match self {
-            Self::Raw => return Ok(Zeroizing::new(text.as_bytes().to_vec())),
-            Self::Base64 => decoded(text).ok_or(KeyError::NotBase64)?,
-            Self::Hex => from_hex(text).ok_or(KeyError::NotHex)?,
-        };
+        let bytes = self.decode(text)?;
+        // The length of the text was judged when it came in.
+        if self == Self::Raw {
+            return Ok(bytes);
+        }
         match bytes.len() {
             Secret::MIN_BYTES..=Secret::MAX_BYTES => Ok(bytes),
             bytes => Err(KeyError::WrongLength { bytes }),
+        }
+    }
+
+    /// The same, of any length.
+    pub(crate) fn decode(self, text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        match self {
+            Self::Raw => Ok(Zeroizing::new(text.as_bytes().to_vec())),
+            Self::Base64 => decoded(text).ok_or(KeyError::NotBase64),
+            Self::Hex => from_hex(text).ok_or(KeyError::NotHex),
         }
     }
 }

@@ -131,6 +131,14 @@ impl Secret {
         Ok(secret)
     }
 
+    /// Reads a secret however weak it is, and tells what makes it so.
+    pub(crate) fn of_sender(text: &str) -> Result<(Self, Option<SecretError>), SecretError> {
+        let secret = Self::keep(text.to_owned());
+        secret.judge_form()?;
+        let weakness = secret.judge_strength().err();
+        Ok((secret, weakness.filter(|error| !matches!(error, SecretError::TooLong { .. }))))
+    }
+
     /// What was sealed: it was judged when it came in, and goes on working should the rules get stricter.
     pub(crate) fn from_sealed(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(is_visible))?;
@@ -170,6 +178,12 @@ impl Secret {
     }
 
     fn judge(&self) -> Result<(), SecretError> {
+        self.judge_form()?;
+        self.judge_strength()
+    }
+
+    /// Whether it is a secret at all.
+    fn judge_form(&self) -> Result<(), SecretError> {
         let text = self.text.as_str();
         if text.trim() != text {
             return Err(SecretError::Surrounded);
@@ -181,19 +195,30 @@ impl Secret {
             return Err(SecretError::Public);
         }
         if let Some(encoded) = text.strip_prefix(PRIVATE_PREFIX) {
-            let key = key_pair(encoded)?;
+            return key_pair(encoded).map(drop);
+        }
+        if self.body().is_empty() { Err(SecretError::Empty) } else { Ok(()) }
+    }
+
+    /// Whether it is hard to guess.
+    fn judge_strength(&self) -> Result<(), SecretError> {
+        if let Some(key) = self.private_key() {
             return weakness(key.as_bytes()).map_or(Ok(()), |why| Err(SecretError::Weak(why)));
         }
-        let body = text.strip_prefix(SHARED_PREFIX).unwrap_or(text);
+        let body = self.body();
         match body.len() {
-            0 => return Err(SecretError::Empty),
             length if length < Self::MIN_LENGTH => return Err(SecretError::TooShort { length }),
             length if length > Self::MAX_LENGTH => return Err(SecretError::TooLong { length }),
             _ => {}
         }
         // Base64 makes what is weak look strong.
-        let decoded = decoded(text).and_then(|bytes| weakness(&bytes));
+        let decoded = decoded(&self.text).and_then(|bytes| weakness(&bytes));
         weakness(body.as_bytes()).or(decoded).map_or(Ok(()), |why| Err(SecretError::Weak(why)))
+    }
+
+    /// The text without the prefix of shared secrets.
+    fn body(&self) -> &str {
+        self.text.strip_prefix(SHARED_PREFIX).unwrap_or(&self.text)
     }
 }
 

@@ -289,6 +289,22 @@ fn what_a_profile_signs_beside_can_be_given() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }
 
+/// Posthaste takes no such secret, other senders do.
+#[test]
+fn a_weak_secret_is_good_enough_to_verify_with() {
+    let hint = |length: usize| {
+        format!("\nhint: secret can be guessed: the webhook secret has {length} characters after its prefix")
+    };
+    // By openssl dgst -sha256 -hmac 'hunter2!', where the profile takes it as it is, and where it is the key's base64.
+    let signed = "sha256=14df2b9bb7c1996f99fc7004a087569efa954734971dc9d8765777ec96e2a42c";
+    let github = Capture::named("github").header("X-Hub-Signature-256", signed).secret("hunter2!");
+    github.passes(&[], &hint(8));
+    let signed = "v1,lnhsSautp70UeaVvBghU/3FYsPmZ5792+T7nnvXR0og=";
+    let standard = standard().header("webhook-signature", signed).secret("whsec_aHVudGVyMiE=");
+    standard.passes(&[], &hint(12));
+    standard.body("{}").check(&[], &["key", "body", "id", "timestamp"], "no signature matches");
+}
+
 #[test]
 fn everything_can_come_from_files() {
     let folder = folder();
@@ -366,10 +382,10 @@ fn bad_input_is_named() {
         command
     };
     refused(&mut verify(&[]), &raw, "no secret to verify with");
-    refused(&mut verify(&["--secret", "hush"]), &raw, "secret: the webhook secret has 4 characters");
+    refused(&mut verify(&["--secret", ""]), &raw, "secret: the webhook secret is empty");
     refused(&mut verify(&["--secret", " hush"]), &raw, "begins or ends with white space");
     refused(&mut verify(&["--secret", "whpk_hush"]), &raw, "secret: not a public key");
-    refused(&mut verify(&["--secret", &secret, "--secret", "hush"]), &raw, "secret 2: the webhook secret");
+    refused(&mut verify(&["--secret", &secret, "--secret", "hush "]), &raw, "secret 2: the webhook secret");
     refused(&mut verify(&["--secret-file", "/none"]), &raw, "--secret-file /none cannot be read");
     refused(&mut with(&["/none"]), "", "/none cannot be read");
     refused(&mut with(&[]), "", "the input is empty");

@@ -100,7 +100,7 @@ impl<'r> Case<'_, 'r> {
         let found = hashes.into_iter().find(|(_, hash)| {
             self.credentials.iter().any(|credential| {
                 let Credential::Secret(secret) = credential else { return false };
-                let key = |form: KeyForm| MacKey::new(*hash, &form.read(secret.text()).ok()?).ok();
+                let key = |form: KeyForm| MacKey::new(*hash, &form.decode(secret.text()).ok()?).ok();
                 let schemes = self.format.schemes.iter().enumerate();
                 let keys = schemes
                     .filter_map(|(index, scheme)| Some((index, CheckKey::Hmac(key(scheme.key_form()?)?))));

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use posthaste_signing::{Profile, Received, SecretKind, Verifier};
 use serde_json::json;
 
-use super::{credentials::Credentials, placement::Placement, request::Request};
+use super::{credentials::Credentials, request::Request};
 
 /// The profile that a request is judged by, and why that one.
 pub(super) struct Choice {
@@ -72,7 +72,7 @@ fn recognise(request: &Request, credentials: &Credentials) -> anyhow::Result<Cho
     let mut told = None;
     for name in Profile::names() {
         let profile = preset(name, credentials)?;
-        let signatures = Placement::of(&profile)?.signatures;
+        let signatures = profile.placement().signatures.to_owned();
         let own = profile.header_names().find(|header| request.header(header).is_some()).map(str::to_owned);
         if request.header(&signatures).is_some() {
             signed.push(Choice { profile, reason: Reason::Recognised(signatures) });

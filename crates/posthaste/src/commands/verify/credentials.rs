@@ -9,6 +9,8 @@ use crate::cli::VerifyArgs;
 pub(super) struct Credentials {
     pub(super) all: Vec<Credential>,
     pub(super) names: Vec<String>,
+    /// What is weak about them.
+    pub(super) weaknesses: Vec<String>,
 }
 
 impl Credentials {
@@ -28,17 +30,19 @@ impl Credentials {
             !texts.is_empty(),
             "no secret to verify with: give --secret-file, POSTHASTE_VERIFY_SECRET or --secret"
         );
-        let mut credentials = Self { all: Vec::new(), names: Vec::new() };
+        let mut credentials = Self { all: Vec::new(), names: Vec::new(), weaknesses: Vec::new() };
         let several = texts.len() > 1;
         for (index, (file, text)) in texts.iter().enumerate() {
             let number = if several { format!(" {}", index + 1) } else { String::new() };
             let file = file.as_ref().map(|file| format!(" in {file}")).unwrap_or_default();
             let name = |what: &str| format!("{what}{number}{file}");
-            let credential: Credential = text.parse().with_context(|| name("secret"))?;
-            credentials.names.push(name(match credential {
+            let (credential, weakness) = Credential::of_sender(text).with_context(|| name("secret"))?;
+            let name = name(match credential {
                 Credential::Secret(_) => "secret",
                 Credential::PublicKey(_) => "public key",
-            }));
+            });
+            credentials.weaknesses.extend(weakness.map(|why| format!("{name} can be guessed: {why}")));
+            credentials.names.push(name);
             credentials.all.push(credential);
         }
         Ok(credentials)

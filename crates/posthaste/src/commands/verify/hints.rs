@@ -1,13 +1,14 @@
-use super::{placement::Placement, request::Request};
+use posthaste_signing::Placement;
+
+use super::request::Request;
 
 /// What is odd about a capture, and may be why it does not verify.
-pub(super) fn hints(request: &Request, placement: &Placement, is_valid: bool) -> Vec<String> {
+pub(super) fn hints(request: &Request, placement: &Placement<'_>, is_valid: bool) -> Vec<String> {
     let mut hints = Vec::new();
     hints.extend(line_break(request));
-    let time = placement.time.as_ref().map(|(place, _)| &place.header);
-    let id = placement.id.as_ref().map(|place| &place.header);
-    let mut looked_at: Vec<&String> = Vec::new();
-    for header in [id, time, Some(&placement.signatures)].into_iter().flatten() {
+    let [id, time] = [placement.id, placement.time].map(|place| place.map(|place| place.header()));
+    let mut looked_at: Vec<&str> = Vec::new();
+    for header in [id, time, Some(placement.signatures)].into_iter().flatten() {
         if !looked_at.contains(&header) && request.values(header).count() > 1 {
             hints.push(format!("the header {header} is there more than once: the first one counts here"));
         }
@@ -56,8 +57,7 @@ mod tests {
     fn check(headers: &str, body: &str, expect: &[&str]) {
         let capture = format!("POST / HTTP/1.1\nHost: h\n{headers}\n{body}");
         let request = raw::read(capture.as_bytes()).unwrap();
-        let placement = Placement::of(&Profile::named("standard").unwrap()).unwrap();
-        let found = hints(&request, &placement, false);
+        let found = hints(&request, &Profile::named("standard").unwrap().placement(), false);
         assert_eq!(found.len(), expect.len(), "{found:?}");
         for (hint, expect) in found.iter().zip(expect) {
             assert!(hint.contains(expect), "{hint}");

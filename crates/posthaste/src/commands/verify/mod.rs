@@ -5,7 +5,6 @@ mod credentials;
 mod curl;
 mod hints;
 mod judgement;
-mod placement;
 mod raw;
 mod report;
 mod request;

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use posthaste_signing::{Diagnosis, Part, Profile};
+use posthaste_signing::{Diagnosis, Part, Place, Profile};
 use serde::Serialize;
 
 use super::{
@@ -9,7 +9,6 @@ use super::{
     credentials::Credentials,
     hints::hints,
     judgement::{Age, judge, matches},
-    placement::{Place, Placement},
     request::Request,
 };
 
@@ -76,18 +75,19 @@ impl Report {
         age: Age,
     ) -> anyhow::Result<Self> {
         let Choice { profile, reason } = choice;
-        let placement = Placement::of(&profile)?;
+        let placement = profile.placement();
         let diagnosis = judge(&profile, &credentials.all, request, age).err();
-        let told = |place: &Place, signed| Told {
-            header: place.header.clone(),
-            value: place.read(request).map(str::to_owned),
-            signed: Some(signed),
+        let read = |place: Place<'_>| request.header(place.header()).and_then(|value| place.read(value));
+        let told = |place: Place<'_>| Told {
+            header: place.header().to_owned(),
+            value: read(place).map(str::to_owned),
+            signed: Some(place.is_signed()),
         };
-        let time = |(place, spelling): &(Place, super::placement::Spelling)| {
-            let time = place.read(request).and_then(|text| spelling.read(text));
+        let time = |place: Place<'_>| {
+            let time = read(place).and_then(|text| place.time(text));
             let seconds = time.map(|time| age.now.as_second() - time.as_second());
             Time {
-                told: told(place, placement.signs_time),
+                told: told(place),
                 time,
                 age: seconds,
                 within_tolerance: seconds.map(|seconds| seconds.unsigned_abs() <= age.tolerance.as_secs()),
@@ -100,11 +100,11 @@ impl Report {
                 Reason::Recognised(header) => Some(header.clone()),
                 _ => None,
             },
-            id: placement.id.as_ref().map(|place| told(place, placement.signs_id)),
-            timestamp: placement.time.as_ref().map(time),
+            id: placement.id.map(told),
+            timestamp: placement.time.map(time),
             signatures: Told {
-                header: placement.signatures.clone(),
-                value: request.header(&placement.signatures).map(str::to_owned),
+                header: placement.signatures.to_owned(),
+                value: request.header(placement.signatures).map(str::to_owned),
                 signed: None,
             },
             url: placement.signs_url.then(|| request.url.clone()),
@@ -115,7 +115,7 @@ impl Report {
                     matches: matches(&profile, credential, request),
                 })
                 .collect(),
-            hints: hints(request, &placement, diagnosis.is_none()),
+            hints: [credentials.weaknesses.clone(), hints(request, &placement, diagnosis.is_none())].concat(),
             profile,
             diagnosis,
             reason,
