@@ -14,7 +14,7 @@ use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     problem::{Kind, Place, Problem},
@@ -136,7 +136,10 @@ pub(crate) fn refuse_list(json: &[u8]) -> Result<(), Problem> {
 
 /// Finds out where a body is wrong: read again, slowly, by a deserializer that remembers where it is.
 fn describe<T: DeserializeOwned>(json: &[u8], error: &serde_json::Error) -> Problem {
-    if error.classify() != serde_json::error::Category::Data {
+    // serde_json also calls it no JSON where a number stands in the place of an enum, or is too large.
+    if error.classify() != serde_json::error::Category::Data
+        && serde_json::from_slice::<&RawValue>(json).is_err()
+    {
         return Problem::new(Kind::MalformedJson, error.to_string());
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
@@ -194,7 +197,7 @@ fn with_named_field(mut path: String, message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use posthaste_model::RetryPolicy;
+    use posthaste_model::{EndpointState, RetryPolicy};
 
     use super::*;
 
@@ -205,7 +208,8 @@ mod tests {
         name: String,
         list: Option<Vec<Inner>>,
         retry: Option<RetryPolicy>,
-        data: Option<Box<serde_json::value::RawValue>>,
+        data: Option<Box<RawValue>>,
+        state: Option<EndpointState>,
     }
 
     #[derive(Deserialize, Debug)]
@@ -241,8 +245,15 @@ mod tests {
         check(r#"{"name": "x", "retry": {"schedule": ["a"]}}"#, "InvalidField", Some("/retry/schedule/0"));
         check(r#"{"name": "x", "retry": "a: b"}"#, "InvalidField", Some("/retry"));
         check(r#"[]"#, "InvalidField", Some(""));
-        check(r#" ["x", null, null, null]"#, "InvalidField", Some(""));
+        check(r#" ["x", null, null, null, null]"#, "InvalidField", Some(""));
         check(r#"["x""#, "MalformedJson", None);
+        // All of this is JSON.
+        for state in ["5", "true", "[]"] {
+            check(&format!(r#"{{"name": "x", "state": {state}}}"#), "InvalidField", Some("/state"));
+        }
+        check(r#"{"name": "x", "list": [{"a": 1e400}]}"#, "InvalidField", Some("/list/0/a"));
+        check(r#"{"name": "\ud800"}"#, "InvalidField", Some("/name"));
+        check(r#"{"name": "x", "state": 5} x"#, "MalformedJson", None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod auth;
 mod headers;
 mod secret_field;
 mod tls;
+mod word;
 
 use posthaste_model::{BodyFormat, Credentials, Endpoint, Method, Sealed, Wire};
 use posthaste_signing::{Profile, Zeroizing};
@@ -15,8 +16,9 @@ pub(crate) use self::{
     headers::{HeaderField, HeaderFields},
     secret_field::{SecretField, object, object_or_null},
     tls::TlsFields,
+    word::word,
 };
-use crate::{body::escape, problem::Problem, service::Service, signature};
+use crate::{merge_patch::refuse_unknown, problem::Problem, service::Service, signature};
 
 /// The names of the fields of [`WireFields`].
 const NAMES: [&str; 6] = ["format", "method", "headers", "metadata_headers", "auth", "tls"];
@@ -112,15 +114,8 @@ pub(crate) fn prepare(fields: &mut Value, changes: &mut Map<String, Value>) -> R
     {
         headers::rename(headers, present);
     }
-    for (field, names) in [("auth", auth::NAMES.as_slice()), ("tls", tls::NAMES.as_slice())] {
-        let Some(Value::Object(change)) = changes.get(field) else { continue };
-        // Null would remove an unknown field without a trace.
-        if let Some(unknown) = change.keys().find(|name| !names.contains(&name.as_str())) {
-            let pointer = format!("/{field}/{}", escape(unknown));
-            return Err(Problem::field(pointer, format!("unknown field `{unknown}`")));
-        }
-    }
-    Ok(())
+    refuse_unknown(changes, "auth", &auth::NAMES)?;
+    refuse_unknown(changes, "tls", &tls::NAMES)
 }
 
 /// Removes from an endpoint's fields what a patch does not merge with: another type of `auth` has other fields.

@@ -50,6 +50,12 @@ pub(crate) enum Unusable {
     /// The URL is not, or no longer, allowed.
     #[error(transparent)]
     Forbidden(#[from] InvalidTarget),
+    /// It has not given its handshake.
+    #[error("the endpoint is not verified: until it is, nothing but its handshake is sent to it")]
+    Unverified,
+    /// It was asked for its handshake so long ago that nobody waits for the answer.
+    #[error("nobody waits for this handshake any more")]
+    Overdue,
     /// Its secret, or its credentials, cannot be opened: a fault of ours.
     #[error("the endpoint's secrets cannot be opened")]
     Sealed(#[from] SealError),
@@ -95,14 +101,18 @@ impl Targets {
         settings: &DispatchSettings,
     ) -> Result<Arc<Target>, Unusable> {
         let ready = || self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = ready().get(&endpoint.id)
-            && target.version == endpoint.version
-            && target.good_until.is_none_or(|end| now < end)
-        {
+        let is_good = |target: &&Arc<Target>| {
+            target.version == endpoint.version && target.good_until.is_none_or(|end| now < end)
+        };
+        if let Some(target) = ready().get(&endpoint.id).filter(is_good) {
             return Ok(Arc::clone(target));
         }
         let target = Arc::new(self.make(endpoint, now, settings)?);
         let mut ready = ready();
+        // Several attempts may have made it at once: all take the first, and share its token.
+        if let Some(first) = ready.get(&endpoint.id).filter(is_good) {
+            return Ok(Arc::clone(first));
+        }
         if ready.len() >= AT_HAND {
             ready.clear();
         }

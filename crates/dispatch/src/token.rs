@@ -20,23 +20,44 @@ const USUAL_LIFE: Duration = Duration::from_secs(300);
 /// A token is fetched anew at least once in so long.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// A token is fetched anew so long before it expires, and no later than when nine tenths of its life are over: what is
-/// sent with it has to arrive while it is good.
+/// sent with it has to arrive while it is good. Where no other is to be had it is shown until it expires.
 const AHEAD: Duration = Duration::from_secs(30);
+/// After a failure no token is asked for in so long, nor after one that the receiver then refuses: there may be many
+/// attempts. Failures that go on keep the attempts back themselves, longer and longer; the first probe comes a little
+/// later than this, and is to find out something.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// Where an endpoint's tokens come from, and the last of them.
+/// Where an endpoint's tokens come from, and what came of asking last.
 pub(crate) struct Tokens {
     url: TargetUrl,
     /// Who asks, as `Authorization` has it.
     client: HeaderValue,
     form: String,
-    /// Whoever comes while a token is fetched waits for that one.
-    kept: Mutex<Option<Token>>,
+    /// Whoever comes while the first token is fetched, or one for an expired token, waits for what comes of that.
+    kept: Mutex<Kept>,
 }
 
-#[derive(Clone)]
+#[derive(Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    Token(Token),
+    Failure(Failure),
+}
+
 struct Token {
     authorization: HeaderValue,
+    fetched_at: Instant,
+    /// When another is asked for.
     good_until: Instant,
+    /// Until when it is shown where no other is to be had.
+    expires_at: Instant,
+}
+
+struct Failure {
+    detail: String,
+    /// When a token may be asked for again.
+    until: Instant,
 }
 
 /// What a server of tokens answers (RFC 6749 section 5.1).
@@ -80,17 +101,36 @@ impl Tokens {
     ) -> Result<HeaderValue, Outcome> {
         let mut kept = self.kept.lock().await;
         let now = Instant::now();
-        if let Some(token) = kept.as_ref().filter(|token| now < token.good_until) {
-            return Ok(token.authorization.clone());
+        match &mut *kept {
+            Kept::Token(token) if now < token.good_until.min(token.expires_at) => {
+                return Ok(token.authorization.clone());
+            }
+            Kept::Token(token) if now < token.expires_at => {
+                // Half of the time is left to the request, should nothing come of this.
+                let deadline = now + deadline.saturating_duration_since(now) / 2;
+                // Others go on with it meanwhile.
+                token.good_until = deadline + PAUSE;
+                drop(kept);
+                let fetched = self.fetch(transport, now, deadline).await;
+                return self.kept.lock().await.learn(fetched);
+            }
+            Kept::Failure(failure) if now < failure.until => {
+                return Err(failed(format!("no token is asked for again yet: {}", failure.detail)));
+            }
+            Kept::Nothing | Kept::Token(_) | Kept::Failure(_) => {}
         }
-        let token = self.fetch(transport, now, deadline).await?;
-        Ok(kept.insert(token).authorization.clone())
+        let fetched = self.fetch(transport, now, deadline).await;
+        kept.learn(fetched)
     }
 
-    /// The receiver did not take it: the next attempt has another.
+    /// The receiver did not take it: attempts have another, but for those within [`PAUSE`] of its fetch.
     pub(crate) async fn refused(&self, authorization: &HeaderValue) {
-        // Another attempt may have seen to it.
-        self.kept.lock().await.take_if(|token| token.authorization == *authorization);
+        if let Kept::Token(token) = &mut *self.kept.lock().await
+            // Another attempt may have seen to it.
+            && token.authorization == *authorization
+        {
+            token.expires_at = token.expires_at.min(token.fetched_at + PAUSE);
+        }
     }
 
     async fn fetch(
@@ -120,18 +160,46 @@ impl Tokens {
         if reply.status != 200 {
             return Err(failed(format!("the token endpoint answered {}", reply.status)));
         }
+        if reply.truncated {
+            return Err(failed("the token endpoint answered more than a token can be"));
+        }
         // What is wrong with it is left out: it may quote the token.
         let answer: Answer = serde_json::from_slice(&reply.body)
             .map_err(|_| failed("the token endpoint answered something that is no token"))?;
         if !answer.token_type.eq_ignore_ascii_case("bearer") {
             return Err(failed("the token endpoint gave a token that is no bearer token"));
         }
-        let authorization = sensitive(&Zeroizing::new(format!("Bearer {}", answer.access_token)))
+        let authorization = bearer(&Zeroizing::new(answer.access_token))
             .ok_or_else(|| failed("the token endpoint gave a token that no header can hold"))?;
         let life = answer.expires_in.as_ref().and_then(seconds).unwrap_or(USUAL_LIFE).min(LONGEST_LIFE);
         // One that lives for less than a minute is worth half of that, and not a request for each attempt.
         let good_for = life - AHEAD.max(life / 10).min(life / 2);
-        Ok(Token { authorization, good_until: now + good_for })
+        Ok(Token { authorization, fetched_at: now, good_until: now + good_for, expires_at: now + life })
+    }
+}
+
+impl Kept {
+    /// Keeps what came of asking, and gives what an attempt can use after that.
+    fn learn(&mut self, fetched: Result<Token, Outcome>) -> Result<HeaderValue, Outcome> {
+        let now = Instant::now();
+        match (fetched, &mut *self) {
+            (Ok(token), _) => {
+                let authorization = token.authorization.clone();
+                *self = Self::Token(token);
+                Ok(authorization)
+            }
+            (Err(_), Self::Token(old)) if now < old.expires_at => {
+                old.good_until = now + PAUSE;
+                Ok(old.authorization.clone())
+            }
+            (Err(outcome), _) => {
+                // A fault of ours says nothing of the server.
+                if let Outcome::Failed { class: ErrorClass::Auth, detail } = &outcome {
+                    *self = Self::Failure(Failure { detail: detail.clone(), until: now + PAUSE });
+                }
+                Err(outcome)
+            }
+        }
     }
 }
 
@@ -141,6 +209,12 @@ fn seconds(value: &Value) -> Option<Duration> {
         value => value.as_f64()?,
     };
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// None: it is no token, which has no spaces and is not empty (RFC 6750 section 2.1).
+fn bearer(token: &str) -> Option<HeaderValue> {
+    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    is_token.then(|| sensitive(&Zeroizing::new(format!("Bearer {token}")))).flatten()
 }
 
 fn sensitive(text: &str) -> Option<HeaderValue> {

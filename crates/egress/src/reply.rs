@@ -5,6 +5,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::TransportSettings;
 
+/// The headers that the service heeds, and the one that says how to read the body: they are kept before any others.
+const FIRST: [&str; 4] = ["retry-after", "webhook-allowed-origin", "webhook-allowed-rate", "content-type"];
+
 /// Reads as much of an answer as is kept. Dropping the rest closes its connection.
 ///
 /// A success has to be complete before the deadline. Any other status says what it says as soon as it is there: whatever
@@ -40,10 +43,14 @@ async fn read_body(response: &mut Response, body: &mut Vec<u8>, limit: usize) ->
     Ok(false)
 }
 
+/// The headers for which there is room. One that is too long takes none from those behind it.
 fn kept(headers: &HeaderMap, mut room: usize) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map_while(|(name, value)| {
+    let (first, others): (Vec<_>, Vec<_>) =
+        headers.iter().partition(|(name, _)| FIRST.contains(&name.as_str()));
+    first
+        .into_iter()
+        .chain(others)
+        .filter_map(|(name, value)| {
             room = room.checked_sub(name.as_str().len() + value.len())?;
             Some((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         })

@@ -34,7 +34,8 @@ pub struct TransportSettings {
     pub identities: usize,
     /// How many bytes of an answer's body are kept; its connection is closed if there are more.
     pub body_limit: usize,
-    /// How many bytes of an answer's headers are kept, names and values together; further headers are left out.
+    /// How many bytes of an answer's headers are kept, names and values together; those for which there is no room are
+    /// left out.
     ///
     /// A head of more than 100 headers or some 400 KiB is refused altogether.
     pub header_limit: usize,

@@ -1,10 +1,11 @@
-//! What tests share: an in-memory store, a programmable receiver, a simulated clock, Redis servers.
+//! What tests share: an in-memory store, a programmable receiver, authorities for its TLS, a simulated clock, Redis servers.
 
 mod clock;
 mod memory;
 pub mod model;
 mod receiver;
 pub mod redis;
+pub mod tls;
 
 pub use clock::simulated_clock;
 pub use memory::MemoryStore;

@@ -8,14 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use rustls::ServerConfig;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 /// A running receiver. It stops, and its connections break, when it is dropped.
 pub struct Receiver {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
 }
@@ -33,6 +36,10 @@ pub struct ReceivedRequest {
     pub body: Bytes,
     /// When its last byte had arrived.
     pub arrived: Instant,
+    /// Over which of the receiver's connections it came, from 1.
+    pub connection: usize,
+    /// The certificates (DER) that the client showed on that connection, its own first.
+    pub certificates: Vec<Bytes>,
 }
 
 /// What a receiver does about a request.
@@ -92,15 +99,37 @@ impl Receiver {
         address: SocketAddr,
         reply: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        Self::listen(address, None, reply).await
+    }
+
+    /// Starts a receiver on a free port of 127.0.0.1 that speaks TLS.
+    ///
+    /// # Errors
+    /// No socket could be opened.
+    pub async fn start_tls(
+        config: ServerConfig,
+        reply: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::listen((Ipv4Addr::LOCALHOST, 0).into(), Some(acceptor), reply).await
+    }
+
+    async fn listen(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        reply: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
+            tls,
             reply: Box::new(reply),
             requests: Mutex::default(),
             counts: watch::Sender::default(),
         });
         let serving = tokio::spawn(serve(listener, shared.clone()));
-        Ok(Self { address, shared, serving })
+        Ok(Self { address, scheme, shared, serving })
     }
 
     /// Where it listens.
@@ -108,9 +137,9 @@ impl Receiver {
         self.address
     }
 
-    /// The http URL of `path`, which begins with a slash.
+    /// The URL of `path`, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// What has arrived so far, in the order of arrival.
@@ -186,7 +215,7 @@ impl Reply {
     }
 
     /// Does it; whether the connection can be used again.
-    async fn perform(self, stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
+    async fn perform(self, stream: &mut Buffered) -> io::Result<bool> {
         match self {
             Self::Answer { status, headers, body } => {
                 stream.write_all(&answer(status, &headers, &body)).await?;
@@ -225,9 +254,23 @@ impl Reply {
 }
 
 struct Shared {
+    tls: Option<TlsAcceptor>,
     reply: Box<dyn Fn(&ReceivedRequest) -> Reply + Send + Sync>,
     requests: Mutex<Vec<Arc<ReceivedRequest>>>,
     counts: watch::Sender<Counts>,
+}
+
+/// A connection, under TLS or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+type Buffered = BufReader<Box<dyn Stream>>;
+
+/// Who is at the other end of a connection.
+struct Client {
+    connection: usize,
+    certificates: Vec<Bytes>,
 }
 
 /// What tests wait for.
@@ -249,23 +292,41 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
+        let mut connection = 0;
         shared.counts.send_modify(|counts| {
             counts.connections += 1;
             counts.open += 1;
+            connection = counts.connections;
         });
         let shared = shared.clone();
         connections.spawn(async move {
             // How a connection ends is the client's affair.
-            let _ = converse(stream, &shared).await;
+            let _ = welcome(stream, connection, &shared).await;
             shared.counts.send_modify(|counts| counts.open -= 1);
         });
     }
 }
 
-async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
+async fn welcome(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let Some(tls) = &shared.tls else {
+        let client = Client { connection, certificates: Vec::new() };
+        return converse(Box::new(stream), client, shared).await;
+    };
+    match tls.accept(stream).into_fallible().await {
+        Ok(stream) => {
+            let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let certificates = shown.iter().map(|shown| Bytes::copy_from_slice(shown)).collect();
+            converse(Box::new(stream), Client { connection, certificates }, shared).await
+        }
+        // Hung up with something unread, the network may drop the alert that says why.
+        Err((_, mut stream)) => copy(&mut stream, &mut sink()).await.map(drop),
+    }
+}
+
+async fn converse(stream: Box<dyn Stream>, client: Client, shared: &Shared) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    while let Some(request) = read_request(&mut stream).await? {
+    while let Some(request) = read_request(&mut stream, &client).await? {
         let request = Arc::new(request);
         shared.requests().push(request.clone());
         shared.counts.send_modify(|counts| counts.requests += 1);
@@ -277,7 +338,7 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 /// The next request of a connection (RFC 9112 section 2), its body told by `Content-Length`; none: there is no more.
-async fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<ReceivedRequest>> {
+async fn read_request(stream: &mut Buffered, client: &Client) -> io::Result<Option<ReceivedRequest>> {
     let mut line = String::new();
     if stream.read_line(&mut line).await? == 0 {
         return Ok(None);
@@ -298,7 +359,15 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Re
         }
     }
 
-    let mut request = ReceivedRequest { method, path, headers, body: Bytes::new(), arrived: Instant::now() };
+    let mut request = ReceivedRequest {
+        method,
+        path,
+        headers,
+        body: Bytes::new(),
+        arrived: Instant::now(),
+        connection: client.connection,
+        certificates: client.certificates.clone(),
+    };
     if let Some(length) = request.header("content-length") {
         let length = length.parse().map_err(|_| malformed("length", length))?;
         let mut body = vec![0; length];

@@ -5,7 +5,7 @@ use posthaste_model::{Auth, Credentials};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{secret_field::SecretField, visible};
+use super::{secret_field::SecretField, visible, word};
 use crate::{problem::Problem, service::Service};
 
 /// Most characters of a token.
@@ -23,7 +23,7 @@ pub(super) const NAMES: [&str; 9] =
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuthFields {
     /// In which way.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "word")]
     kind: AuthKind,
     /// `bearer`: the token.
     #[serde(skip_serializing_if = "Option::is_none")]

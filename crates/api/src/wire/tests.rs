@@ -1,8 +1,10 @@
+use actix_web::web::Data;
+use posthaste_egress::{EgressPolicy, Guard};
 use posthaste_model::{Credentials, Endpoint, EndpointId, TenantId};
 use posthaste_store::Catalogue as _;
 use serde_json::{Value, json};
 
-use crate::fixture::{Api, ENDPOINTS};
+use crate::fixture::{Api, ENDPOINTS, service};
 
 /// The endpoint as it is kept, and what is sealed in it.
 async fn kept(api: &Api, made: &Value) -> (Endpoint, Credentials) {
@@ -331,7 +333,10 @@ async fn auth_that_makes_no_sense_is_refused() {
         (auth(json!(-12345)), "/auth: expected an object or null"),
         (auth(json!(12345.5)), "/auth: expected an object or null"),
         (auth(json!({})), "/auth/type: missing field"),
-        (auth(json!({ "type": "digest" })), "/auth/type: unknown variant"),
+        (auth(json!({ "type": "hush" })), "/auth/type: must be one of bearer, basic, oauth2"),
+        (auth(json!({ "type": 12345 })), "/auth/type: must be one of bearer, basic, oauth2"),
+        (auth(json!({ "type": "Bearer", "token": "hush" })), "/auth/type: must be one of"),
+        (auth(json!({ "type": null, "token": "hush" })), "/auth/type: "),
         (auth(json!({ "type": "bearer" })), "/auth/token: missing field"),
         (auth(json!({ "type": "bearer", "token": true })), "/auth/token: there is none to keep"),
         (auth(json!({ "type": "bearer", "token": 5 })), "/auth/token: expected a text, or true"),
@@ -367,8 +372,15 @@ async fn auth_that_makes_no_sense_is_refused() {
         (oauth2("scope", json!("a\nb")), "/auth/scope: must be visible ASCII"),
         (oauth2("audience", json!(5)), "/auth/audience: invalid type"),
         (oauth2("client_secret", Value::Null), "/auth/client_secret: missing field"),
-        (json!({ "format": "xml" }), "/format: unknown variant"),
-        (json!({ "method": "GET" }), "/method: unknown variant"),
+        (
+            json!({ "format": "xml" }),
+            "/format: must be one of standard, raw, cloudevents, cloudevents-binary",
+        ),
+        (json!({ "format": 5 }), "/format: must be one of standard, raw"),
+        (json!({ "format": { "raw": null } }), "/format: must be one of standard, raw"),
+        (json!({ "method": "GET" }), "/method: must be one of POST, PUT"),
+        (json!({ "method": true }), "/method: must be one of POST, PUT"),
+        (json!({ "state": [] }), "/state: must be one of enabled, paused, disabled"),
         (json!({ "metadata_headers": "yes" }), "/metadata_headers: invalid type"),
     ])
     .await;
@@ -438,4 +450,42 @@ async fn certificates_that_make_no_sense_are_refused() {
         (tls(json!({ "key": "hush" })), "/tls/key: unknown field"),
     ])
     .await;
+}
+
+/// Whichever of the two is said first.
+#[tokio::test]
+async fn certificates_are_for_https() {
+    let mut api = Api::new().await;
+    let mut service = service(&api.store).await;
+    let allow = vec!["127.0.0.0/8".parse().unwrap()];
+    service.guard = Guard::new(EgressPolicy { allow, ..EgressPolicy::default() });
+    api.service = Data::new(service);
+    let Pems { certificate, key, .. } = pems();
+    let why = "is for https, and the endpoint's URL begins with http://";
+    for (tls, name) in [
+        (json!({ "certificate": certificate, "private_key": key }), "certificate"),
+        (json!({ "private_key": key }), "private_key"),
+        (json!({ "ca": certificate }), "ca"),
+    ] {
+        let refused = format!("422 invalid-field pointer /tls/{name}: {why}");
+        let plain = json!({ "url": "HTTP://127.0.0.1/", "tls": tls }).to_string();
+        api.refuses(&format!("POST {ENDPOINTS}"), &plain, &refused).await;
+        let made = api.endpoint(json!({ "url": "http://127.0.0.1/" })).await;
+        api.refuses(&patch_of(&made), &json!({ "tls": tls }).to_string(), &refused).await;
+    }
+    let made = api.endpoint(json!({ "tls": { "certificate": certificate, "private_key": key } })).await;
+    let refused = format!("422 invalid-field pointer /tls/certificate: {why}");
+    api.refuses(&patch_of(&made), r#"{"url": "http://127.0.0.1/"}"#, &refused).await;
+    api.json(&patch_of(&made), r#"{"url": "http://127.0.0.1/", "tls": null}"#, 200).await;
+    api.json(&patch_of(&made), r#"{"tls": {}}"#, 200).await;
+    // What stands together from before is judged once one of the two is said anew.
+    let made = api.endpoint(json!({ "tls": { "certificate": certificate, "private_key": key } })).await;
+    let id = made["id"].as_str().unwrap().parse().unwrap();
+    let mut stands = api.store.endpoint(&TenantId::default_tenant(), id).await.unwrap();
+    stands.url = "http://127.0.0.1/".into();
+    api.store.update_endpoint(stands).await.unwrap();
+    api.json(&patch_of(&made), r#"{"description": "Orders"}"#, 200).await;
+    for said in [r#"{"url": "http://127.0.0.1/"}"#, r#"{"tls": {"private_key": true}}"#] {
+        api.refuses(&patch_of(&made), said, &refused).await;
+    }
 }

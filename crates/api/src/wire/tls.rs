@@ -37,6 +37,20 @@ impl TlsFields {
         (certificate.is_some() || roots.is_some()).then_some(fields)
     }
 
+    /// Asserts that requests to a URL go over TLS: what is said here would be heeded nowhere else.
+    pub(crate) fn suits(&self, url: &str) -> Result<(), Problem> {
+        let given = [self.certificate.is_some(), self.private_key.is_some(), self.ca.is_some()];
+        let first = NAMES.into_iter().zip(given).find(|(_, given)| *given);
+        let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+        match first {
+            Some((name, _)) if scheme.eq_ignore_ascii_case("http") => {
+                let detail = "is for https, and the endpoint's URL begins with http://";
+                Err(Problem::field(format!("/tls/{name}"), detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks everything, and writes it. The key goes to `credentials`, and may be what is `kept` there already.
     pub(super) fn judge(
         self,

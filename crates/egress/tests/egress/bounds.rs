@@ -114,3 +114,27 @@ async fn headers_beyond_the_limit_are_left_out() {
     assert!(kept <= limit && kept > limit - 1100, "{kept}");
     assert_eq!(reply.status, 200);
 }
+
+/// Neither what is too long nor what comes first takes room from them.
+#[tokio::test]
+async fn headers_beyond_the_limit_crowd_out_none_that_matter() {
+    const FIRST: [(&str, &str); 4] = [
+        ("content-type", "text/plain"),
+        ("retry-after", "120"),
+        ("webhook-allowed-origin", "*"),
+        ("webhook-allowed-rate", "60"),
+    ];
+    let limit = TransportSettings::default().header_limit;
+    let receiver = Receiver::start(move |_| {
+        let long = Reply::status(200).with_header("x-long", &"y".repeat(limit));
+        let many = (0..40).fold(long, |reply, i| reply.with_header(&format!("x-{i}"), &"y".repeat(1000)));
+        FIRST.into_iter().fold(many, |reply, (name, value)| reply.with_header(name, value))
+    });
+    let receiver = receiver.await.unwrap();
+    let reply = replied(send(&transport(), &receiver.url("/")).await);
+    let has = |name: &str| reply.headers.iter().any(|(kept, _)| kept == name);
+    for (name, value) in FIRST {
+        assert!(reply.headers.contains(&(name.to_owned(), value.to_owned())), "{name}: {:?}", reply.headers);
+    }
+    assert!(has("x-0") && !has("x-long") && !has("x-39"), "{:?}", reply.headers);
+}

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use posthaste_client::{DeliveryFilter, ListOptions, NewEvent};
-use posthaste_model::DeliveryState;
+use posthaste_client::{Attempt, Client, Delivery, DeliveryFilter, ListOptions, NewEvent};
+use posthaste_model::{DeliveryState, EndpointId, TopicName};
 use posthaste_testkit::{Receiver, Reply};
 use serde_json::{Value, json};
 
@@ -61,8 +61,7 @@ async fn a_failing_receiver_is_retried_with_growing_delays() {
     let topic = topic(&client, "order.paid").await;
     let delays = [300, 1_500, 60_000];
     let created = endpoint(&client, &tenant(), receiver.url("/"), &delays).await;
-    let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
-    client.publish(&tenant(), &event).await.unwrap();
+    publish(&client, &topic, "e1").await;
 
     let delivery = delivered(&client, "e1").await;
     assert_eq!((delivery.attempts, delivery.failures), (3, 2));
@@ -93,8 +92,7 @@ async fn an_exhausted_delivery_keeps_its_story() {
     let receiver = Receiver::start(|_| Reply::status(418).with_body("no coffee")).await.unwrap();
     let topic = topic(&client, "order.paid").await;
     endpoint(&client, &tenant(), receiver.url("/"), &[50]).await;
-    let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
-    client.publish(&tenant(), &event).await.unwrap();
+    publish(&client, &topic, "e1").await;
     let delivery = in_state(&client, "e1", DeliveryState::Exhausted).await;
     assert_eq!((delivery.attempts, delivery.failures, delivery.last_status), (2, 2, Some(418)));
     let attempts = client.attempts(&tenant(), delivery.id).await.unwrap();
@@ -110,8 +108,7 @@ async fn a_refused_connection_is_told_by_its_class() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     endpoint(&client, &tenant(), format!("http://127.0.0.1:{port}/"), &[20]).await;
-    let event = NewEvent::new(topic, &json!({})).unwrap().with_id("e1".parse().unwrap());
-    client.publish(&tenant(), &event).await.unwrap();
+    publish(&client, &topic, "e1").await;
     let delivery = in_state(&client, "e1", DeliveryState::Exhausted).await;
     assert_eq!(delivery.last_error, Some(posthaste_model::ErrorClass::Connect));
 }
@@ -164,30 +161,48 @@ async fn an_event_that_nobody_wants_is_kept() {
     assert_eq!(shown.event.data.unwrap().get(), "null");
 }
 
-/// Waits until the only delivery of an event is in a state.
-pub(crate) async fn in_state(
-    client: &posthaste_client::Client,
-    event: &str,
-    state: DeliveryState,
-) -> posthaste_client::Delivery {
-    let filter = DeliveryFilter {
-        event: Some(event.parse().unwrap()),
-        state: Some(state),
-        ..DeliveryFilter::default()
-    };
-    let found = async {
+/// Publishes an event of no data.
+pub(crate) async fn publish(client: &Client, topic: &TopicName, id: &str) {
+    let event = NewEvent::new(topic.clone(), &json!({})).unwrap().with_id(id.parse().unwrap());
+    client.publish(&tenant(), &event).await.unwrap();
+}
+
+/// Waits for a fact that only the API shows.
+pub(crate) async fn seen<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let seen = async {
         loop {
-            let page = client.deliveries(&tenant(), &filter, &ListOptions::default()).await.unwrap();
-            if let Some(delivery) = page.data.into_iter().next() {
-                return delivery;
+            if let Some(seen) = look().await {
+                return seen;
             }
-            // Between two looks at a state that only the API shows.
+            // Between two looks.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(SOON, found).await.unwrap_or_else(|_| panic!("{event} never became {state:?}"))
+    tokio::time::timeout(SOON, seen).await.unwrap_or_else(|_| panic!("never seen: {what}"))
 }
 
-pub(crate) async fn delivered(client: &posthaste_client::Client, event: &str) -> posthaste_client::Delivery {
+/// Waits until there is a delivery.
+async fn found(client: &Client, filter: DeliveryFilter) -> Delivery {
+    let look = async || {
+        let page = client.deliveries(&tenant(), &filter, &ListOptions::default()).await.unwrap();
+        page.data.into_iter().next()
+    };
+    seen(&format!("{filter:?}"), look).await
+}
+
+/// Waits until the only delivery of an event is in a state.
+pub(crate) async fn in_state(client: &Client, event: &str, state: DeliveryState) -> Delivery {
+    let (event, state) = (Some(event.parse().unwrap()), Some(state));
+    found(client, DeliveryFilter { event, state, ..DeliveryFilter::default() }).await
+}
+
+pub(crate) async fn delivered(client: &Client, event: &str) -> Delivery {
     in_state(client, event, DeliveryState::Delivered).await
+}
+
+/// The attempts of the only delivery to an endpoint, once it is exhausted.
+pub(crate) async fn failed(client: &Client, endpoint: EndpointId) -> Vec<Attempt> {
+    let (endpoint, state) = (Some(endpoint), Some(DeliveryState::Exhausted));
+    let delivery = found(client, DeliveryFilter { endpoint, state, ..DeliveryFilter::default() }).await;
+    client.attempts(&tenant(), delivery.id).await.unwrap()
 }

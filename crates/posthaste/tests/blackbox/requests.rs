@@ -1,5 +1,7 @@
 //! How requests are made for an endpoint, over HTTP and down to the receiver.
 
+mod tokens;
+
 use std::{sync::Arc, time::Duration};
 
 use posthaste_client::{

@@ -1,7 +1,7 @@
 //! What a subscriber does with a request, with a library of its own.
 
 use posthaste_client::{Client, CreatedEndpoint, NewEndpoint};
-use posthaste_model::{Period, RetryPolicy, TenantId, TopicPattern};
+use posthaste_model::{Period, RetryPolicy, TenantId};
 use posthaste_testkit::ReceivedRequest;
 use standardwebhooks::Webhook;
 
@@ -12,12 +12,23 @@ pub(crate) async fn endpoint(
     url: String,
     delays: &[u64],
 ) -> CreatedEndpoint {
-    let delays = delays.iter().map(|ms| Period(std::time::Duration::from_millis(*ms))).collect();
-    let endpoint = NewEndpoint {
-        topics: vec![TopicPattern::All],
+    endpoint_with(client, tenant, url, delays, |_| {}).await
+}
+
+/// Registers one that is different in something.
+pub(crate) async fn endpoint_with(
+    client: &Client,
+    tenant: &TenantId,
+    url: String,
+    delays: &[u64],
+    change: impl FnOnce(&mut NewEndpoint),
+) -> CreatedEndpoint {
+    let delays = delays.iter().copied().map(Period::from_millis).collect();
+    let mut endpoint = NewEndpoint {
         retry: Some(RetryPolicy::schedule(delays).expect("a valid schedule")),
         ..NewEndpoint::new(url)
     };
+    change(&mut endpoint);
     client.create_endpoint(tenant, &endpoint).await.expect("the endpoint is registered")
 }
 
