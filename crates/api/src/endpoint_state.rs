@@ -5,13 +5,14 @@ use actix_web::{
     web::{Data, Json},
 };
 use garde::Validate;
-use posthaste_model::{EndpointId, EndpointState, TenantId};
+use posthaste_model::{Endpoint, EndpointId, EndpointState, TenantId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
     body::{Nothing, OptionalJson},
     endpoints::{DISABLED, EndpointBody, change},
+    handshake::{self, require_verified},
     params::BothInPath,
     problem::{Kind, Problem},
     service::Service,
@@ -39,7 +40,13 @@ pub(crate) async fn pause_endpoint(
     path: OfEndpoint,
     _: OptionalJson<Nothing>,
 ) -> Result<Json<EndpointBody>, Problem> {
-    turn(&service, &path, EndpointState::Paused).await
+    let endpoint = change(&service, &path.0, path.1, |endpoint| {
+        require_not_disabled(endpoint)?;
+        handshake::set_state(endpoint, EndpointState::Paused);
+        Ok(())
+    })
+    .await?;
+    Ok(Json(endpoint.into()))
 }
 
 /// Resume an endpoint that is paused: what was held goes out, oldest first.
@@ -51,27 +58,28 @@ pub(crate) async fn resume_endpoint(
     path: OfEndpoint,
     _: OptionalJson<Nothing>,
 ) -> Result<Json<EndpointBody>, Problem> {
-    turn(&service, &path, EndpointState::Enabled).await
-}
-
-/// Pauses or resumes. Neither wakes an endpoint that is disabled: whoever does that should mean it.
-async fn turn(
-    service: &Service,
-    path: &OfEndpoint,
-    to: EndpointState,
-) -> Result<Json<EndpointBody>, Problem> {
-    let endpoint = change(service, &path.0, path.1, |endpoint| {
-        if endpoint.state == EndpointState::Disabled {
-            return Err(Problem::new(Kind::EndpointClosed, "the endpoint is disabled; enable it first"));
-        }
-        endpoint.state = to;
+    let endpoint = change(&service, &path.0, path.1, |endpoint| {
+        require_not_disabled(endpoint)?;
+        require_verified(endpoint)?;
+        endpoint.state = EndpointState::Enabled;
         Ok(())
     })
     .await?;
     Ok(Json(endpoint.into()))
 }
 
-/// Enable an endpoint, whatever its state is. What was held goes out; what was skipped stays skipped.
+/// Neither pausing nor resuming wakes an endpoint that is disabled: whoever does that should mean it.
+fn require_not_disabled(endpoint: &Endpoint) -> Result<(), Problem> {
+    match endpoint.state {
+        EndpointState::Disabled => {
+            Err(Problem::new(Kind::EndpointClosed, "the endpoint is disabled; enable it first"))
+        }
+        EndpointState::Enabled | EndpointState::Paused => Ok(()),
+    }
+}
+
+/// Enable an endpoint, whatever its state is. What was held goes out; what was skipped stays skipped. One that was disabled
+/// before it was verified waits for its handshake then.
 #[utoipa::path(tag = "endpoints", params(("tenant" = String, Path), ("endpoint" = String, Path)),
     responses((status = 200, body = EndpointBody)))]
 #[post("/tenants/{tenant}/endpoints/{endpoint}/enable")]
@@ -81,9 +89,8 @@ pub(crate) async fn enable_endpoint(
     _: OptionalJson<Nothing>,
 ) -> Result<Json<EndpointBody>, Problem> {
     let endpoint = change(&service, &path.0, path.1, |endpoint| {
-        endpoint.state = EndpointState::Enabled;
-        endpoint.state_reason = None;
-        Ok(())
+        let before = endpoint.clone();
+        handshake::enable(&before, endpoint)
     })
     .await?;
     Ok(Json(endpoint.into()))

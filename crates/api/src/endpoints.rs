@@ -20,14 +20,18 @@ use crate::{
     body::{self, JsonBody},
     cursor::{List, ListQuery, Listed},
     endpoint_patch::EndpointPatch,
-    filters, merge_patch,
+    filters,
+    handshake::{self, HandshakeBody, HandshakeFields},
+    merge_patch,
     metadata::{self, Metadata},
     params::{BothInPath, InPath, InQuery},
     problem::{Kind, Problem},
     secrets::{self, CurrentSecrets, CutOver},
     service::Service,
     signature::{self, SignatureSample},
+    stop::Stop,
     validation::validate,
+    verification::verify_at_once,
     wire::{self, AuthFields, HeaderFields, SecretField, TlsFields, WireFields},
 };
 
@@ -100,12 +104,12 @@ struct EndpointFields {
     #[schema(value_type = Option<String>)]
     secret: Option<SecretField>,
     /// What the body looks like: `standard`, `raw`, `cloudevents` or `cloudevents-binary`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wire::word")]
     #[garde(skip)]
     #[schema(value_type = String, example = "standard")]
     format: BodyFormat,
     /// `POST` or `PUT`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wire::word")]
     #[garde(skip)]
     #[schema(value_type = String, example = "POST")]
     method: Method,
@@ -129,8 +133,12 @@ struct EndpointFields {
     #[serde(default, deserialize_with = "wire::object_or_null")]
     #[garde(skip)]
     tls: Option<TlsFields>,
+    /// What the endpoint has to answer before it is sent anything else: `{"type": "echo"}`, `cloudevents` or `hmac`. It is
+    /// asked at once, and paused until it has answered. Null: nothing.
+    #[garde(skip)]
+    handshake: Option<HandshakeFields>,
     /// `enabled`, `paused` (deliveries are held) or `disabled` (deliveries are skipped).
-    #[serde(default = "enabled")]
+    #[serde(default = "enabled", deserialize_with = "wire::word")]
     #[garde(skip)]
     #[schema(value_type = String)]
     state: EndpointState,
@@ -224,10 +232,12 @@ pub(crate) struct EndpointBody {
     auth: Option<AuthFields>,
     /// The certificate that the receiver is shown, and the CA that it is trusted by. `true` stands for the private key.
     tls: Option<TlsFields>,
+    /// What it has to answer before it is sent anything else. Null: nothing.
+    handshake: Option<HandshakeBody>,
     /// `enabled`, `paused` (deliveries are held) or `disabled` (deliveries are skipped).
     #[schema(value_type = String)]
     state: EndpointState,
-    /// Why it is disabled.
+    /// Why it is disabled; or that it waits for its handshake, and what its state is to be then.
     state_reason: Option<String>,
     /// Nothing is sent before this time, because the endpoint asked for a pause.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -307,6 +317,7 @@ impl From<&Endpoint> for EndpointFields {
             metadata_headers,
             auth,
             tls,
+            handshake: endpoint.handshake.as_ref().map(HandshakeFields::from),
             state: endpoint.state,
         }
     }
@@ -335,6 +346,7 @@ impl From<Endpoint> for EndpointBody {
             metadata_headers,
             auth,
             tls,
+            handshake: endpoint.handshake.map(HandshakeBody::from),
             state: endpoint.state,
             state_reason: endpoint.state_reason,
             parked_until: endpoint.parked_until,
@@ -345,8 +357,19 @@ impl From<Endpoint> for EndpointBody {
     }
 }
 
+impl EndpointBody {
+    /// An endpoint whose handshake has just been run, or was to be, and why it was not given.
+    fn asked((endpoint, failure): (Endpoint, Option<String>)) -> Self {
+        let mut body = Self::from(endpoint);
+        if let Some(handshake) = &mut body.handshake {
+            handshake.failure = failure;
+        }
+        body
+    }
+}
+
 impl EndpointFields {
-    /// Checks everything but the URL.
+    /// Checks everything but the URL, and what has to do with it.
     fn bounded(self) -> Result<Self, Problem> {
         let fields = validate(self)?;
         if let Some(filter) = &fields.filter {
@@ -358,9 +381,15 @@ impl EndpointFields {
         Ok(fields)
     }
 
+    /// Asserts that `tls` is for a URL such as this.
+    fn tls_suits(&self) -> Result<(), Problem> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.suits(&self.url))
+    }
+
     /// Checks everything, and writes the URL as it will be used.
     fn checked(self, service: &Service) -> Result<Self, Problem> {
         let mut fields = self.bounded()?;
+        fields.tls_suits()?;
         let url = TargetUrl::parse(&fields.url, &service.guard).map_err(|e| Problem::field("/url", e))?;
         fields.url = url.as_str().to_owned();
         Ok(fields)
@@ -435,12 +464,14 @@ pub(crate) async fn change(
     Err(Problem::new(Kind::Conflict, "the endpoint is being changed by others; try again"))
 }
 
-/// Register an endpoint. The answer holds its secret.
+/// Register an endpoint. The answer holds its secret. One that is to give a handshake is asked for it at once, and the answer
+/// waits for that.
 #[utoipa::path(tag = "endpoints", params(("tenant" = String, Path)), request_body = EndpointFields,
     responses((status = 201, body = CreatedEndpoint)))]
 #[post("/tenants/{tenant}/endpoints")]
 pub(crate) async fn create_endpoint(
     service: Data<Service>,
+    stop: Data<Stop>,
     tenant: InPath<TenantId>,
     fields: JsonBody<EndpointFields>,
 ) -> Result<HttpResponse, Problem> {
@@ -450,12 +481,19 @@ pub(crate) async fn create_endpoint(
     let id = EndpointId::mint(now, service.entropy.id());
     let mut endpoint = Endpoint::new(id, tenant.0, String::new(), now);
     fields.take_wire().write_to(&service, &profile, &mut endpoint)?;
-    secrets::begin(&service, &mut endpoint, &profile, fields.secret.take())?;
+    let brought = fields.secret.take();
+    let secret_is_new = secrets::begin(&service, &mut endpoint, &profile, brought)?;
+    let handshake = fields.handshake;
     fields.write_to(&mut endpoint);
+    handshake::begin(&mut endpoint, &profile, handshake)?;
     let secrets = secrets::current(&service, &endpoint)?;
     let signature_sample = signature::sample(&profile)?;
     service.store.create_endpoint(endpoint.clone()).await.map_err(Problem::not_repeatable)?;
-    let created = CreatedEndpoint { endpoint: endpoint.into(), secrets, signature_sample };
+    let asked = match handshake {
+        None => (endpoint, None),
+        Some(_) => verify_at_once(&service, &stop, endpoint, secret_is_new).await,
+    };
+    let created = CreatedEndpoint { endpoint: EndpointBody::asked(asked), secrets, signature_sample };
     Ok(HttpResponse::Created().json(created))
 }
 
@@ -485,12 +523,14 @@ pub(crate) async fn get_endpoint(
 }
 
 /// Change an endpoint by a JSON merge patch (RFC 7396). What is not named stays; null takes the default. A filter and a
-/// signature profile are replaced as a whole, and so is `auth` where its type is another one.
+/// signature profile are replaced as a whole, and so is `auth` where its type is another one. A handshake has to be given anew
+/// where the URL or its type changes: it is asked for at once, and the answer waits for that.
 #[utoipa::path(tag = "endpoints", params(("tenant" = String, Path), ("endpoint" = String, Path)),
     request_body = Object, responses((status = 200, body = ChangedEndpoint)))]
 #[patch("/tenants/{tenant}/endpoints/{endpoint}")]
 pub(crate) async fn patch_endpoint(
     service: Data<Service>,
+    stop: Data<Stop>,
     path: BothInPath<TenantId, EndpointId>,
     patch: JsonBody<EndpointPatch>,
 ) -> Result<Json<ChangedEndpoint>, Problem> {
@@ -501,7 +541,10 @@ pub(crate) async fn patch_endpoint(
     };
     let is_wire = chosen.is_some() || changes.keys().any(|name| WireFields::has(name));
     let cut_over = Cell::new(None);
+    let secret_is_new = Cell::new(false);
+    let to_be_asked = Cell::new(false);
     let endpoint = change(&service, &path.0, path.1, |endpoint| {
+        let before = endpoint.clone();
         let mut fields =
             serde_json::to_value(EndpointFields::from(&*endpoint)).map_err(|e| Problem::internal(&e))?;
         // Null would remove an unknown field without a trace.
@@ -513,34 +556,44 @@ pub(crate) async fn patch_endpoint(
         }
         let mut changes = changes.clone();
         wire::prepare(&mut fields, &mut changes)?;
-        let new_url = changes.contains_key("url");
+        merge_patch::refuse_unknown(&changes, "handshake", &handshake::NAMES)?;
+        let [new_url, new_tls, changes_state] =
+            ["url", "tls", "state"].map(|name| changes.contains_key(name));
         merge_patch::apply(&mut fields, changes.into());
         let merged = Zeroizing::new(fields.to_string());
         let mut patched: EndpointFields = body::parse(merged.as_bytes())?;
         patched.filter = filter.clone().unwrap_or_default();
         // A URL that is not changed is not judged here: it is whenever it is used.
         let mut patched = if new_url { patched.checked(&service)? } else { patched.bounded()? };
+        if new_tls {
+            patched.tls_suits()?;
+        }
         if is_wire {
             let kept = || signature::of(&endpoint.wire);
             let profile = chosen.clone().map_or_else(kept, Ok)?;
-            let before = endpoint.clone();
             patched.take_wire().write_to(&service, &profile, endpoint)?;
             if chosen.is_some() {
-                secrets::complete(&service, endpoint, &profile)?;
+                secret_is_new.set(secrets::complete(&service, endpoint, &profile)?);
                 cut_over.set(secrets::cut_over(&service, &before, endpoint)?);
             }
         }
-        let before = endpoint.filter.take();
+        let asked = changes_state.then_some(patched.state);
+        let handshake = patched.handshake;
         patched.write_to(endpoint);
         if filter.is_none() {
-            endpoint.filter = before;
+            endpoint.filter = before.filter.clone();
         }
+        to_be_asked.set(handshake::follow_change(&before, endpoint, handshake, asked)?);
         Ok(())
     })
     .await?;
     let signature_sample = chosen.as_ref().map(signature::sample).transpose()?;
     let cut_over = cut_over.into_inner();
-    Ok(Json(ChangedEndpoint { endpoint: endpoint.into(), signature_sample, cut_over }))
+    let asked = match to_be_asked.into_inner() {
+        true => verify_at_once(&service, &stop, endpoint, secret_is_new.into_inner()).await,
+        false => (endpoint, None),
+    };
+    Ok(Json(ChangedEndpoint { endpoint: EndpointBody::asked(asked), signature_sample, cut_over }))
 }
 
 /// Delete an endpoint. Its open deliveries are cancelled.

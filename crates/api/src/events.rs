@@ -376,6 +376,9 @@ pub(crate) fn refused_event(refused: Refused) -> Problem {
     let detail = refused.to_string();
     match refused {
         Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => Problem::field("/topic", detail),
+        Refused::ReservedTopic { .. } => {
+            Problem::new(Kind::Reserved, detail).at(Place::Pointer("/topic".to_owned()))
+        }
         Refused::Unfit { unfit, .. } => unfit_for("/data", &unfit),
         Refused::UnknownEndpoint { .. } => Problem::field("/endpoint", detail),
         Refused::Wish { field, .. } => Problem::field(format!("/{field}"), detail),
@@ -394,6 +397,7 @@ fn refused_batch(refused: Refused) -> Problem {
     let index = match &refused {
         Refused::UnknownTopic { index, .. }
         | Refused::ArchivedTopic { index, .. }
+        | Refused::ReservedTopic { index, .. }
         | Refused::Unfit { index, .. }
         | Refused::UnknownEndpoint { index }
         | Refused::Wish { index, .. }
@@ -410,6 +414,9 @@ fn refused_raw(refused: Refused) -> Problem {
     let detail = refused.to_string();
     match refused {
         Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => Problem::parameter("topic", detail),
+        Refused::ReservedTopic { .. } => {
+            Problem::new(Kind::Reserved, detail).at(Place::Parameter("topic".to_owned()))
+        }
         // The body is the data.
         Refused::Unfit { unfit, .. } => unfit_for("", &unfit),
         Refused::UnknownEndpoint { .. } => Problem::parameter("endpoint", detail),

@@ -1,5 +1,8 @@
 //! What the tests of this crate stand on: a store in memory whose answers can be shaped, and a service around it.
 
+mod delivering;
+pub(crate) mod handshaking;
+
 use std::{
     collections::VecDeque,
     panic::Location,
@@ -30,6 +33,7 @@ use posthaste_testkit::MemoryStore;
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
 
+pub(crate) use self::delivering::{deliver, deliver_slowly};
 use crate::{
     ApiSettings, Compiled, Entropy, KeyDigest, Service,
     server::routes,
@@ -269,10 +273,12 @@ pub(crate) async fn service(store: &Arc<ShapedStore>) -> Service {
             retention_failed: Duration::from_secs(20 * 24 * 3600),
             signature: Profile::named("standard").unwrap(),
             header_prefix: "Posthaste".into(),
+            origin: "hooks.acme.example".into(),
             workers: 1,
             reader: "reader-1".into(),
         },
         compiled: Compiled::default(),
+        places: Arc::default(),
     }
 }
 

@@ -189,7 +189,9 @@ async fn settle(
 fn wrong_field(refused: Refused, data: bool) -> Result<WrongField, StoreError> {
     let detail = refused.to_string();
     Ok(match refused {
-        Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } => WrongField::new("topic", detail),
+        Refused::UnknownTopic { .. } | Refused::ArchivedTopic { .. } | Refused::ReservedTopic { .. } => {
+            WrongField::new("topic", detail)
+        }
         Refused::Unfit { unfit: Unfit::NotJson { .. }, .. } => WrongField::new("content_type", detail),
         Refused::Unfit { unfit: Unfit::Data(wrong), .. } => {
             let at = if wrong.pointer.is_empty() { String::new() } else { format!("at {}: ", wrong.pointer) };

@@ -3,7 +3,9 @@
 use std::{cell::LazyCell, sync::Arc};
 
 use bytes::Bytes;
-use posthaste_model::{EndpointId, Event, EventId, EventOptions, Payload, TenantId, Topic, TopicName};
+use posthaste_model::{
+    EndpointId, Event, EventId, EventOptions, Handshake, Payload, Period, TenantId, Topic, TopicName,
+};
 use posthaste_policy::{Subject, wants};
 use posthaste_store::{Accepted, EventRecord, NewEvent, StoreError, TenantView};
 
@@ -34,6 +36,8 @@ pub(crate) enum Refused {
     UnknownTopic { index: usize, topic: TopicName },
     #[error("topic '{topic}' is archived and takes no more events")]
     ArchivedTopic { index: usize, topic: TopicName },
+    #[error("topic '{topic}' is Posthaste's own: nobody else publishes it")]
+    ReservedTopic { index: usize, topic: TopicName },
     #[error("{unfit}")]
     Unfit { index: usize, unfit: Unfit },
     #[error("no such endpoint")]
@@ -65,7 +69,7 @@ pub(crate) async fn publish(
     if *tenant == TenantId::posthaste() {
         return Err(Refused::ReservedTenant { tenant: tenant.clone() });
     }
-    accept(service, tenant, publications, false).await
+    accept(service, tenant, publications, Purpose::Publication).await
 }
 
 /// Accepts an event that only tries an endpoint out.
@@ -77,8 +81,51 @@ pub(crate) async fn publish_test(
     payload: Payload,
 ) -> Result<EventId, Refused> {
     let wishes = Wishes { endpoint: Some(endpoint), ..Wishes::default() };
-    let publication = Publication { topic, id: None, payload, wishes };
-    let accepted = accept(service, tenant, vec![publication], true).await?;
+    publish_alone(service, tenant, Publication { topic, id: None, payload, wishes }, Purpose::Test).await
+}
+
+/// Accepts an event that carries an endpoint's handshake. It is attempted by hand: its own turn comes after `delay`, when
+/// nobody waits for it any more.
+pub(crate) async fn publish_handshake(
+    service: &Service,
+    tenant: &TenantId,
+    endpoint: EndpointId,
+    payload: Payload,
+    delay: Period,
+) -> Result<EventId, Refused> {
+    let topic: TopicName = Handshake::TOPIC.parse().map_err(StoreError::damaged)?;
+    let wishes = Wishes { endpoint: Some(endpoint), delay: Some(delay), ..Wishes::default() };
+    publish_alone(service, tenant, Publication { topic, id: None, payload, wishes }, Purpose::Handshake).await
+}
+
+/// What an event is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Publication,
+    /// To try an endpoint out.
+    Test,
+    /// To have an endpoint show that it wants what it is sent.
+    Handshake,
+}
+
+impl Purpose {
+    /// Whether an event may have the topic whatever topics are registered.
+    fn owns(self, tenant: &TenantId, topic: &TopicName) -> bool {
+        match self {
+            Self::Publication => false,
+            Self::Test => own_topics::tests(tenant, topic),
+            Self::Handshake => true,
+        }
+    }
+}
+
+async fn publish_alone(
+    service: &Service,
+    tenant: &TenantId,
+    publication: Publication,
+    purpose: Purpose,
+) -> Result<EventId, Refused> {
+    let accepted = accept(service, tenant, vec![publication], purpose).await?;
     let only = accepted.into_iter().next().ok_or_else(|| StoreError::damaged("it gave no answer"))?;
     Ok(only.id)
 }
@@ -88,6 +135,8 @@ struct Candidate {
     event: Event,
     /// The one endpoint that gets it; none: those that want it.
     endpoint: Option<EndpointId>,
+    /// Whether its topic is Posthaste's own, and needs no registration.
+    own: bool,
     /// Why it cannot be delivered when it is wished to be.
     untimely: Option<Wrong>,
 }
@@ -96,12 +145,13 @@ async fn accept(
     service: &Service,
     tenant: &TenantId,
     publications: Vec<Publication>,
-    test: bool,
+    purpose: Purpose,
 ) -> Result<Vec<Accepted>, Refused> {
     let limit = service.settings.payload_limit;
     for (index, publication) in publications.iter().enumerate() {
         let size = publication.payload.bytes().len();
-        if size > limit {
+        // What is made here is small, and nobody else chooses it.
+        if size > limit && purpose != Purpose::Handshake {
             return Err(Refused::TooLarge { index, size, limit });
         }
         publication.wishes.check().map_err(|wrong| Refused::wish(index, wrong))?;
@@ -114,6 +164,8 @@ async fn accept(
                 Ok(deliver_at) => (deliver_at, None),
                 Err(wrong) => (None, Some(wrong)),
             };
+            let own = purpose.owns(tenant, &topic);
+            let test = purpose != Purpose::Publication;
             let Wishes { metadata, retention, endpoint, .. } = wishes;
             let event = Event {
                 tenant: tenant.clone(),
@@ -123,7 +175,7 @@ async fn accept(
                 accepted_at: now,
                 options: EventOptions { metadata, deliver_at, retention, test },
             };
-            Candidate { event, endpoint, untimely }
+            Candidate { event, endpoint, own, untimely }
         })
         .collect();
     for _ in 0..TRIES {
@@ -206,8 +258,8 @@ fn match_event(
     index: usize,
     candidate: &Candidate,
 ) -> Result<Vec<EndpointId>, Refused> {
-    let Candidate { event, endpoint, untimely } = candidate;
-    if !(event.options.test && own_topics::tests(&event.tenant, &event.topic)) {
+    let Candidate { event, endpoint, own, untimely } = candidate;
+    if !own {
         admit(service, view.topics.get(&event.topic), index, &event.topic, &event.payload)?;
     }
     if let Some(wrong) = untimely {
@@ -228,6 +280,9 @@ pub(crate) fn admit(
     name: &TopicName,
     payload: &Payload,
 ) -> Result<(), Refused> {
+    if own_topics::is_reserved(name) {
+        return Err(Refused::ReservedTopic { index, topic: name.clone() });
+    }
     match topic {
         Some(topic) if topic.archived => Err(Refused::ArchivedTopic { index, topic: name.clone() }),
         Some(topic) => {

@@ -1,10 +1,9 @@
 //! The REST API.
 //!
-//! One file for each resource: `tenants`, `topics`, `endpoints` (with `wire`, `signature`, `secrets`, `endpoint_state` and
-//! `test_event`),
-//! `events`, `deliveries` (with `repairs`), `health`. What an event goes through before it is accepted is in `intake`,
-//! `wishes`, `filters` and `schemas`, which know nothing of HTTP: `inbox` publishes through them, too, what producers left in
-//! the store (`letter`), and `dry_run` says what would come of an event.
+//! One file for each resource: `tenants`, `topics`, `endpoints` (with `wire`, `signature`, `secrets`, `endpoint_state`,
+//! `test_event`, `trial` and `places`, `handshake` and `verification`), `events`, `deliveries` (with `repairs`), `health`. What an event
+//! goes through before it is accepted is in `intake`, `wishes`, `filters` and `schemas`, which know nothing of HTTP: `inbox`
+//! publishes through them, too, what producers left in the store (`letter`), and `dry_run` says what would come of an event.
 //! Around them: who may ask (`auth`), how bodies and parameters are read (`body`, `params`, `metadata`), which methods a
 //! path has (`methods`), what every error looks like (`problem`), and whether the service can do its work (`readiness`).
 //!
@@ -28,6 +27,7 @@ mod events;
 mod filters;
 #[cfg(test)]
 mod fixture;
+mod handshake;
 mod health;
 mod inbox;
 mod intake;
@@ -39,6 +39,7 @@ mod openapi;
 mod own_topics;
 mod params;
 mod patience;
+mod places;
 mod problem;
 mod readiness;
 mod repairs;
@@ -51,12 +52,15 @@ mod stop;
 mod tenants;
 mod test_event;
 mod topics;
+mod trial;
 mod validation;
+mod verification;
 mod wire;
 mod wishes;
 
 pub use auth::KeyDigest;
 pub use entropy::Entropy;
+pub use places::Places;
 pub use readiness::{Readiness, dangers};
 pub use server::{Server, openapi};
 pub use service::{ApiSettings, Compiled, Service};

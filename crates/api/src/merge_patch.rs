@@ -1,5 +1,7 @@
 use serde_json::{Map, Value};
 
+use crate::{body::escape, problem::Problem};
+
 /// Applies a JSON merge patch (RFC 7396, section 2): null removes, objects merge, everything else replaces.
 pub(crate) fn apply(target: &mut Value, patch: Value) {
     let Value::Object(changes) = patch else {
@@ -17,6 +19,22 @@ pub(crate) fn apply(target: &mut Value, patch: Value) {
                 apply(fields.entry(name).or_insert(Value::Null), change);
             }
         }
+    }
+}
+
+/// Refuses what a patch says of fields that an object does not have: null would remove them without a trace.
+pub(crate) fn refuse_unknown(
+    changes: &Map<String, Value>,
+    object: &str,
+    names: &[&str],
+) -> Result<(), Problem> {
+    let Some(Value::Object(change)) = changes.get(object) else { return Ok(()) };
+    match change.keys().find(|name| !names.contains(&name.as_str())) {
+        Some(unknown) => {
+            let pointer = format!("/{object}/{}", escape(unknown));
+            Err(Problem::field(pointer, format!("unknown field `{unknown}`")))
+        }
+        None => Ok(()),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     EventConflict,
     EndpointClosed,
+    Unverified,
+    HandshakeFailed,
     DeliveryOver,
     Conflict,
     TooLarge,
@@ -91,6 +93,12 @@ impl Kind {
             }
             Self::EndpointClosed => {
                 ("endpoint-closed", "The endpoint is paused or disabled", StatusCode::CONFLICT)
+            }
+            Self::Unverified => {
+                ("unverified", "The endpoint has not given its handshake", StatusCode::CONFLICT)
+            }
+            Self::HandshakeFailed => {
+                ("handshake-failed", "The endpoint's answer is no consent", StatusCode::UNPROCESSABLE_ENTITY)
             }
             Self::DeliveryOver => ("delivery-over", "The delivery is over", StatusCode::CONFLICT),
             Self::Conflict => ("conflict", "It cannot be done as things stand", StatusCode::CONFLICT),
@@ -159,6 +167,12 @@ impl Problem {
     pub(crate) fn not_repeatable(error: impl Into<Self>) -> Self {
         let problem = error.into();
         if problem.detail == TRY_AGAIN { Self::new(problem.kind, UNKNOWN) } else { problem }
+    }
+
+    /// The same in other words where it is the store that failed.
+    pub(crate) fn where_store_failed(self, detail: &str) -> Self {
+        let failed = self.detail == TRY_AGAIN || self.kind == Kind::Full;
+        if failed { Self::new(self.kind, detail) } else { self }
     }
 
     /// A failure that is not the caller's: logged here, and not described to the caller.

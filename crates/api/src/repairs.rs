@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::{
     body::{JsonBody, Nothing, OptionalJson},
     deliveries::DeliveryBody,
+    handshake::require_verified,
     params::BothInPath,
     problem::{Kind, Problem},
     service::Service,
@@ -47,6 +48,8 @@ pub(crate) async fn retry_delivery(
     retry: OptionalJson<Retry>,
 ) -> Result<HttpResponse, Problem> {
     let OptionalJson(Retry { force }) = retry;
+    let endpoint = service.store.delivery(&path.0, path.1).await?.endpoint;
+    require_verified(&service.store.endpoint(&path.0, endpoint).await?)?;
     let asked = service.store.retry(&path.0, path.1, force, service.clock.now()).await;
     asked.map_err(|error| match error {
         StoreError::EndpointClosed(_) => {

@@ -94,26 +94,32 @@ struct Opened {
     kept: EndpointSecret,
 }
 
-/// Gives a new endpoint its secrets: the one that the caller brings, and new ones of the kinds that are missing.
+/// Gives a new endpoint its secrets: the one that the caller brings, and new ones of the kinds that are missing. Says whether
+/// the shared one is new.
 pub(crate) fn begin(
     service: &Service,
     endpoint: &mut Endpoint,
     profile: &Profile,
     brought: Option<SecretField>,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     if let Some(brought) = brought {
         endpoint.secrets = vec![keep(service, endpoint.id, &import(&brought, profile)?)?];
     }
     complete(service, endpoint, profile)
 }
 
-/// Gives an endpoint secrets of the kinds that a profile needs and that it has not.
+/// Gives an endpoint secrets of the kinds that a profile needs and that it has not. Says whether one of them is shared: no
+/// subscriber knows it yet.
 ///
 /// Those of a kind that it needs no more stay: the profile may come back.
 ///
 /// # Errors
 /// The profile cannot use a current secret.
-pub(crate) fn complete(service: &Service, endpoint: &mut Endpoint, profile: &Profile) -> Result<(), Problem> {
+pub(crate) fn complete(
+    service: &Service,
+    endpoint: &mut Endpoint,
+    profile: &Profile,
+) -> Result<bool, Problem> {
     let opened = open(service, endpoint)?;
     for Opened { secret, kept } in &opened {
         if kept.expires_at.is_none() && profile.kinds().contains(&secret.kind()) {
@@ -132,7 +138,7 @@ pub(crate) fn complete(service: &Service, endpoint: &mut Endpoint, profile: &Pro
     for secret in &fresh {
         endpoint.secrets.push(keep(service, endpoint.id, secret)?);
     }
-    Ok(())
+    Ok(fresh.iter().any(|secret| secret.kind() == SecretKind::Shared))
 }
 
 /// When requests are no longer signed with the older secrets that signed until the profile was changed; none: there were
@@ -163,6 +169,17 @@ fn retiring(service: &Service, endpoint: &Endpoint) -> Result<Vec<RetiringSecret
         kept.expires_at.map(|expires_at| RetiringSecret { secret, expires_at })
     });
     Ok(retiring.collect())
+}
+
+/// What a subscriber makes of a challenge who holds the endpoint's current shared secret.
+pub(crate) fn proof(service: &Service, endpoint: &Endpoint, challenge: &str) -> Result<String, Problem> {
+    let profile = signature::of(&endpoint.wire)?;
+    let mut current = open(service, endpoint)?.into_iter().filter(|opened| opened.kept.expires_at.is_none());
+    let shared = current.find(|opened| opened.secret.kind() == SecretKind::Shared);
+    let Some(Opened { secret, .. }) = shared else {
+        return Err(Problem::new(Kind::Internal, "the endpoint has no current secret"));
+    };
+    profile.proof(&secret, challenge).map_err(|e| Problem::internal(&e))
 }
 
 /// Shows the current secrets of an endpoint.

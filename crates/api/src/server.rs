@@ -22,7 +22,7 @@ use crate::{
     repairs, secrets,
     service::Service,
     stop::Stopper,
-    tenants, test_event, topics,
+    tenants, test_event, topics, verification,
 };
 
 /// How long requests under way get to finish when the server stops.
@@ -150,6 +150,7 @@ pub(crate) fn routes() -> (App<impl Application>, OpenApi) {
         .service(endpoint_state::enable_endpoint)
         .service(endpoint_state::disable_endpoint)
         .service(test_event::test_endpoint)
+        .service(verification::verify_endpoint)
         .service(secrets::get_secret)
         .service(secrets::rotate_secret)
         .service(dry_run::match_event)

@@ -5,7 +5,7 @@ use posthaste_model::Clock;
 use posthaste_signing::{Profile, Sealer};
 use posthaste_store::Store;
 
-use crate::{Entropy, KeyDigest, filters::Filters, schemas::Schemas};
+use crate::{Entropy, KeyDigest, Places, filters::Filters, schemas::Schemas};
 
 /// What the API works with.
 pub struct Service {
@@ -23,6 +23,8 @@ pub struct Service {
     pub settings: ApiSettings,
     /// What is kept at hand.
     pub compiled: Compiled,
+    /// How many endpoints are tried out at once.
+    pub places: Arc<Places>,
 }
 
 /// What events are matched with, made once from what the catalogue says of it.
@@ -51,6 +53,8 @@ pub struct ApiSettings {
     pub signature: Profile,
     /// What the names of the service's own headers begin with, which no endpoint may ask for.
     pub header_prefix: String,
+    /// What the service is called where it asks endpoints for their consent: a DNS name, as the dispatcher gives it.
+    pub origin: String,
     /// Threads that serve requests.
     pub workers: usize,
     /// Names this process among those that read the store's inbox.

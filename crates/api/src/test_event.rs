@@ -1,37 +1,25 @@
 //! Trying an endpoint out: an event for it alone, and what came of it.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, post, web::Data};
-use posthaste_model::{
-    Delivery, DeliveryState, Endpoint, EndpointId, EndpointState, Payload, TenantId, TopicName,
-};
-use posthaste_store::{DeliveryFilter, Missing, Page, Store, StoreError};
+use posthaste_model::{Endpoint, EndpointId, EndpointState, Payload, TenantId, TopicName};
+use posthaste_store::{Missing, Store, StoreError};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
 
 use crate::{
     body::OptionalJson,
     deliveries::{AttemptBody, DeliveryBody},
     events::{EventBody, refused_event},
+    handshake::require_verified,
     intake::{Refused, json_payload, publish_test},
     own_topics,
     params::BothInPath,
     problem::{Kind, Problem},
     service::Service,
     stop::Stop,
+    trial::{self, Manner, Tried},
 };
-
-/// How often the store is asked what became of the delivery. It has to be asked: whichever process delivers it tells the
-/// store, and no other process.
-const ASK_EVERY: Duration = Duration::from_millis(50);
-/// How long a delivery may wait for its turn, until it is attempted by hand: what tries an endpoint out does not wait for
-/// the order, the limits or the pauses of its deliveries.
-const PROMPTLY: Duration = Duration::from_secs(1);
-/// How long a delivery may take beside its exchange, until it is not waited for any more.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// How an endpoint is tried out.
 #[derive(Default, Deserialize, ToSchema)]
@@ -83,13 +71,14 @@ pub(crate) async fn test_endpoint(
 }
 
 async fn try_out(
-    service: &Service,
+    service: &Data<Service>,
     stop: &Stop,
     BothInPath(tenant, id): &BothInPath<TenantId, EndpointId>,
     Test { topic, data, force }: Test,
 ) -> Result<HttpResponse, Problem> {
     let store = &*service.store;
     let endpoint = store.endpoint(tenant, *id).await?;
+    require_verified(&endpoint)?;
     if endpoint.state != EndpointState::Enabled && !force {
         return Err(closed(&endpoint));
     }
@@ -103,94 +92,13 @@ async fn try_out(
             Refused::UnknownEndpoint { .. } => StoreError::NotFound(Missing::Endpoint).into(),
             refused => refused_event(refused),
         })?;
-    let timeout = endpoint.timeout.map_or(service.settings.timeout, |timeout| timeout.0);
-    let published = Instant::now();
-
-    let of_event = DeliveryFilter { event: Some(event.clone()), ..DeliveryFilter::default() };
-    let only = store.deliveries(tenant, of_event, Page::first(1)).await?.rows.into_iter().next();
-    let delivery = only.ok_or(StoreError::NotFound(Missing::Delivery))?;
-    let waiting = Waiting {
-        force,
-        asked: false,
-        by_hand_from: published + PROMPTLY,
-        deadline: published + timeout + GRACE,
-        stop: stop.clone(),
-    };
-    let (delivery, in_time) = waiting.outcome(service, delivery).await?;
-    let attempt = match in_time {
-        true => store.attempts(tenant, delivery.id).await?.pop().map(AttemptBody::from),
-        false => None,
-    };
+    let manner = if force { Manner::Forced } else { Manner::InTurn };
+    let Tried { delivery, attempt, in_time } =
+        trial::follow(service, stop, &endpoint, &event, manner).await?;
     let event = store.event(tenant, &event).await?.into();
     let mut response = if in_time { HttpResponse::Ok() } else { HttpResponse::Accepted() };
+    let attempt = attempt.map(AttemptBody::from);
     Ok(response.json(Tested { event, delivery: delivery.into(), attempt }))
-}
-
-/// Waiting for what comes of a delivery.
-struct Waiting {
-    /// Whether it is attempted although the endpoint is closed.
-    force: bool,
-    /// Whether an attempt by hand was asked for.
-    asked: bool,
-    /// From when on one is asked for, if no other has begun.
-    by_hand_from: Instant,
-    deadline: Instant,
-    /// The service does not wait for those who wait.
-    stop: Stop,
-}
-
-impl Waiting {
-    /// The delivery after its attempt, and true. One that is not in time is given up, and so is one whose attempt by hand
-    /// has failed: it shall not go out when nobody waits for it any more.
-    async fn outcome(
-        mut self,
-        service: &Service,
-        mut delivery: Delivery,
-    ) -> Result<(Delivery, bool), Problem> {
-        let store = &*service.store;
-        while !self.is_over(&delivery) && !self.stop.is_asked() && Instant::now() < self.deadline {
-            if self.is_to_be_attempted(&delivery) {
-                match store.retry(&delivery.tenant, delivery.id, self.force, service.clock.now()).await {
-                    Ok(()) => self.asked = true,
-                    // It was closed just now, which its state is about to tell.
-                    Err(StoreError::EndpointClosed(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            tokio::select! {
-                () = sleep(ASK_EVERY) => {}
-                () = self.stop.asked() => {}
-            }
-            delivery = store.delivery(&delivery.tenant, delivery.id).await?;
-        }
-        let over = self.is_over(&delivery);
-        if !delivery.state.is_final() {
-            match store.cancel(&delivery.tenant, delivery.id, service.clock.now()).await {
-                // Or it came just in time.
-                Ok(()) | Err(StoreError::DeliveryOver(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-            delivery = store.delivery(&delivery.tenant, delivery.id).await?;
-        }
-        let in_time = over || delivery.attempts > 0;
-        Ok((delivery, in_time))
-    }
-
-    /// Whether an attempt by hand is to be asked for.
-    fn is_to_be_attempted(&self, delivery: &Delivery) -> bool {
-        let now = match delivery.state {
-            DeliveryState::Held | DeliveryState::Skipped => self.force,
-            DeliveryState::Scheduled => Instant::now() >= self.by_hand_from,
-            _ => false,
-        };
-        now && !self.asked
-    }
-
-    fn is_over(&self, delivery: &Delivery) -> bool {
-        // Skipped is a final state, too: where that is no obstacle, what is waited for is the attempt.
-        let skipped = self.force && delivery.state == DeliveryState::Skipped;
-        delivery.attempts > 0 || (delivery.state.is_final() && !skipped)
-    }
 }
 
 /// The event's data. What operators are told nobody else can tell them: for the tenant `posthaste` it cannot be chosen.

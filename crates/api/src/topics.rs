@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 use crate::{
     body::JsonBody,
     cursor::{List, ListQuery, Listed},
+    own_topics,
     params::{InPath, InQuery},
-    problem::Problem,
+    problem::{Kind, Place, Problem},
     service::Service,
     validation::validate,
 };
@@ -76,6 +77,10 @@ pub(crate) async fn put_topic(
     fields: JsonBody<TopicFields>,
 ) -> Result<HttpResponse, Problem> {
     let TopicFields { description, example, schema, archived } = validate(fields.0)?;
+    if own_topics::is_reserved(&name.0) {
+        let detail = format!("topic '{}' is Posthaste's own", name.0);
+        return Err(Problem::new(Kind::Reserved, detail).at(Place::Parameter("topic".to_owned())));
+    }
     if let Some(schema) = &schema {
         check_schema(schema, example.as_ref())?;
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    Client, ClientError, EndpointAuth, EndpointFilter, EndpointTls, HeaderField, ListOptions, Paged,
-    SecretText, SignatureSample,
+    Client, ClientError, EndpointAuth, EndpointFilter, EndpointHandshake, EndpointTls, HeaderField,
+    ListOptions, NewHandshake, Paged, SecretText, SignatureSample,
     call::{Body, Call},
 };
 
@@ -62,6 +62,9 @@ pub struct NewEndpoint {
     /// The certificate that the receiver is shown, and the CA that it is trusted by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<EndpointTls>,
+    /// What it has to answer before it is sent anything else; none: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<NewHandshake>,
     /// Whether deliveries go out.
     pub state: EndpointState,
 }
@@ -110,9 +113,11 @@ pub struct Endpoint {
     pub auth: Option<EndpointAuth>,
     /// The certificate that the receiver is shown, and the CA that it is trusted by.
     pub tls: Option<EndpointTls>,
+    /// What it has to answer before it is sent anything else; none: nothing.
+    pub handshake: Option<EndpointHandshake>,
     /// Whether deliveries go out.
     pub state: EndpointState,
-    /// Why it is disabled, for people.
+    /// Why it is disabled; or that it waits for its handshake, and what its state is to be then. For people.
     pub state_reason: Option<String>,
     /// Nothing is sent to it before this time, because it asked for a pause.
     pub parked_until: Option<Timestamp>,
@@ -193,13 +198,15 @@ impl NewEndpoint {
             metadata_headers: false,
             auth: None,
             tls: None,
+            handshake: None,
             state: EndpointState::Enabled,
         }
     }
 }
 
 impl Client {
-    /// Registers an endpoint: `POST /v1/tenants/{tenant}/endpoints`.
+    /// Registers an endpoint: `POST /v1/tenants/{tenant}/endpoints`. One that has to give a handshake is asked for it at
+    /// once, and the answer waits for that, as that of [`verify_endpoint`](Self::verify_endpoint) does.
     pub async fn create_endpoint(
         &self,
         tenant: &TenantId,

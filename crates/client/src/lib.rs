@@ -23,6 +23,7 @@ mod endpoints;
 mod error;
 mod events;
 mod filter;
+mod handshake;
 mod health;
 mod paging;
 mod problem;
@@ -40,6 +41,7 @@ pub use endpoints::{CreatedEndpoint, Endpoint, EndpointHealth, NewEndpoint};
 pub use error::ClientError;
 pub use events::{Accepted, Event, EventDetail, NewEvent, PublishOptions};
 pub use filter::EndpointFilter;
+pub use handshake::{EndpointHandshake, NewHandshake};
 pub use health::{Finding, Health, Level, Readiness};
 pub use paging::{ListOptions, Paged};
 pub use problem::{Place, Problem, ProblemKind};
@@ -52,5 +54,6 @@ pub use wire::{EndpointAuth, EndpointTls, HeaderField, SecretField, SignatureSam
 
 pub use posthaste_model::{
     AttemptId, BodyFormat, DeliveryId, DeliveryReason, DeliveryState, EndpointId, EndpointState, ErrorClass,
-    EventId, Method, Period, RateLimit, RetryPolicy, TenantId, Timestamp, TopicName, TopicPattern,
+    EventId, HandshakeKind, Method, Period, RateLimit, RetryPolicy, TenantId, Timestamp, TopicName,
+    TopicPattern,
 };

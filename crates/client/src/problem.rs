@@ -52,6 +52,12 @@ pub enum ProblemKind {
     /// The endpoint is paused or disabled.
     #[serde(rename = "urn:posthaste:problem:endpoint-closed")]
     EndpointClosed,
+    /// The endpoint has not given its handshake: nothing else is sent to it.
+    #[serde(rename = "urn:posthaste:problem:unverified")]
+    Unverified,
+    /// The endpoint's answer to its handshake is no consent.
+    #[serde(rename = "urn:posthaste:problem:handshake-failed")]
+    HandshakeFailed,
     /// The delivery is in a final state.
     #[serde(rename = "urn:posthaste:problem:delivery-over")]
     DeliveryOver,

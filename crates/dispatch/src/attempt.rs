@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     echo::{hide, shown_in_confidence},
     gates::{Standing, Underway},
+    handshake,
     request::request,
     shared::Shared,
     target::{Target, Unusable},
@@ -18,7 +19,9 @@ use crate::{
 /// Makes the attempt that a lease is for.
 pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) -> Settlement {
     let started_at = shared.clock.now();
-    let exchange = match shared.targets.get(&lease.endpoint, started_at, &shared.settings) {
+    let target = handshake::permit(lease, started_at)
+        .and_then(|()| shared.targets.get(&lease.endpoint, started_at, &shared.settings));
+    let exchange = match target {
         Ok(target) => exchange(shared, lease, &target, started_at).await,
         Err(unusable) => not_sent(lease, &unusable),
     };
@@ -26,7 +29,15 @@ pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) 
     let judged =
         |standing, jitter: &mut Jitter| judge(shared, lease, standing, &exchange.outcome, now, jitter);
     let noted = lease.endpoint.health;
-    let decision = underway.end(&exchange.outcome, noted, now, &mut shared.chance.jitter(), judged);
+    let mut jitter = shared.chance.jitter();
+    let decision = if handshake::tells_how_it_fares(lease) {
+        underway.end(&exchange.outcome, noted, now, &mut jitter, judged)
+    } else {
+        underway.end_unheeded(now);
+        let Decision { next, .. } = judged(Standing::noted(noted), &mut jitter);
+        Decision { next, endpoint: EndpointEffects::default() }
+    };
+    drop(jitter);
     tracing::debug!(
         delivery = %lease.delivery,
         endpoint = %lease.endpoint.id,
@@ -95,25 +106,31 @@ async fn send(shared: &Shared, target: &Target, request: Request) -> Exchange {
 
 /// Gives a lease back for which there is no room: it stays due, and nothing is charged.
 pub(crate) fn give_back(shared: &Shared, lease: &Lease) -> Settlement {
-    let decision =
-        Decision { next: Next::Release { at: lease.due_at }, endpoint: EndpointEffects::default() };
-    let now = shared.clock.now();
+    without_attempt(shared, lease, Next::Release { at: lease.due_at })
+}
+
+/// Gives a handshake up that was left behind: whoever asked for it is gone, and it goes out for nobody.
+pub(crate) fn give_up(shared: &Shared, lease: &Lease) -> Settlement {
+    without_attempt(shared, lease, Next::Exhausted)
+}
+
+fn without_attempt(shared: &Shared, lease: &Lease, next: Next) -> Settlement {
     Settlement {
         lease: lease.id,
         delivery: lease.delivery,
         manual: false,
         endpoint_version: lease.endpoint.version,
         attempt: None,
-        decision,
-        now,
+        decision: Decision { next, endpoint: EndpointEffects::default() },
+        now: shared.clock.now(),
     }
 }
 
-/// What comes of an endpoint that cannot be sent to: a forbidden URL is the customer's to mend and costs an attempt, what
-/// was judged when it came in and is damaged now is ours, and costs nothing.
+/// What comes of an endpoint that cannot be sent to: a forbidden URL, or a handshake that is missing, is the customer's to
+/// mend and costs an attempt; what was judged when it came in and is damaged now is ours, and costs nothing.
 fn not_sent(lease: &Lease, unusable: &Unusable) -> Exchange {
     let class = match unusable {
-        Unusable::Forbidden(_) => ErrorClass::Blocked,
+        Unusable::Forbidden(_) | Unusable::Unverified | Unusable::Overdue => ErrorClass::Blocked,
         unusable => {
             tracing::error!(endpoint = %lease.endpoint.id, error = unusable as &dyn std::error::Error, "cannot send");
             ErrorClass::Internal

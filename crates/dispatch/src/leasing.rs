@@ -9,8 +9,9 @@ use tokio::{
 };
 
 use crate::{
-    attempt::{attempt, give_back},
+    attempt::{attempt, give_back, give_up},
     gates::{TURN, Underway},
+    handshake,
     hold::{Hold, Lost},
     settler::Reports,
     shared::Shared,
@@ -61,6 +62,7 @@ pub(crate) async fn run(
         for (lease, underway) in leases.into_iter().zip(admitted) {
             let Some(permit) = permits.split(1) else { break };
             match underway {
+                _ if handshake::is_left_behind(&lease) => reports.send(give_up(shared, &lease), permit),
                 Some(underway) => {
                     room = true;
                     let work = deliver(Arc::clone(shared), lease, underway, permit, reports.clone());

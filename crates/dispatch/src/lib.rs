@@ -12,6 +12,7 @@
 //! | `attempt` | one lease: sends its request, has `policy` decide |
 //! | `request` | makes the request of an attempt, and signs it |
 //! | `body` | the bytes that a subscriber receives |
+//! | `handshake` | what an endpoint is asked before it is sent anything else |
 //! | `echo` | takes what was shown in confidence out of the answer |
 //! | `target` | what an endpoint's attempts have in common, made once |
 //! | `token` | fetches what an endpoint's receiver wants to be shown, and keeps it |
@@ -35,6 +36,7 @@ mod body;
 mod dispatcher;
 mod echo;
 mod gates;
+mod handshake;
 mod hold;
 mod leasing;
 mod membership;

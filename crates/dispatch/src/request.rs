@@ -3,11 +3,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use posthaste_egress::{Method, Request};
-use posthaste_model::{Event, Timestamp};
+use posthaste_model::{BodyFormat, Event, HandshakeKind, Timestamp};
 use posthaste_signing::{Message, SignError};
 use posthaste_store::Lease;
 
-use crate::{WireSettings, body::Body, target::Target};
+use crate::{WireSettings, body::Body, handshake, target::Target};
 
 /// What a value from outside has to be rid of to be that of a header: all but visible ASCII, and the percent sign that
 /// tells of it. Spaces would be lost at either end.
@@ -31,8 +31,13 @@ pub(crate) fn request(
     settings: &WireSettings,
 ) -> Result<Request, SignError> {
     let event = &*lease.event;
-    let Body { content_type, bytes: body, headers: about } =
-        Body::new(event, target.format, &settings.source);
+    let format = match handshake::asked(lease) {
+        None => target.format,
+        Some(HandshakeKind::CloudEvents) => return Ok(handshake::consent(lease, target, settings)),
+        // Whatever events look like: who is to answer it must be able to rely on what it is.
+        Some(HandshakeKind::Echo | HandshakeKind::Hmac) => BodyFormat::Raw,
+    };
+    let Body { content_type, bytes: body, headers: about } = Body::new(event, format, &settings.source);
     let mut headers = target.headers.clone();
     let own = |name: &str| HeaderName::try_from(format!("{}-{name}", settings.header_prefix));
     // All are made of what a header may hold, but for the names of metadata: those that no header can have are left out.

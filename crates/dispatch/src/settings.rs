@@ -36,11 +36,13 @@ pub struct WireSettings {
     pub header_prefix: String,
     /// What it is called in CloudEvents: a URI reference. The tenant follows.
     pub source: String,
+    /// What it is called where it asks endpoints for their consent: a DNS name.
+    pub origin: String,
 }
 
 impl Default for WireSettings {
     fn default() -> Self {
-        Self { header_prefix: "Posthaste".into(), source: "/posthaste".into() }
+        Self { header_prefix: "Posthaste".into(), source: "/posthaste".into(), origin: "posthaste".into() }
     }
 }
 

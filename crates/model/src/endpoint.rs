@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{EndpointId, Health, Period, RateLimit, RetryPolicy, Sealed, TenantId, TopicPattern, Wire};
+use crate::{
+    EndpointId, Handshake, Health, Period, RateLimit, RetryPolicy, Sealed, TenantId, TopicPattern, Wire,
+};
 
 /// A URL of a tenant that wants events.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,9 +39,11 @@ pub struct Endpoint {
     pub wire: Wire,
     /// The [`Credentials`](crate::Credentials) of its requests, sealed and bound to the endpoint; none: there are none.
     pub credentials: Option<Sealed>,
+    /// What it has to answer before it is sent anything else; none: nothing.
+    pub handshake: Option<Handshake>,
     /// Whether deliveries go out.
     pub state: EndpointState,
-    /// Why it is disabled, for people.
+    /// Why it is disabled; or that it waits for its handshake, and what its state is to be then. For people.
     pub state_reason: Option<String>,
     /// Nothing is sent to it before this time, because it asked for a pause.
     pub parked_until: Option<Timestamp>,
@@ -105,6 +109,7 @@ impl Endpoint {
             ordered: false,
             wire: Wire::default(),
             credentials: None,
+            handshake: None,
             state: EndpointState::Enabled,
             state_reason: None,
             parked_until: None,

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{EventId, Period, TenantId, TopicName};
+use crate::{EventId, Handshake, Period, TenantId, TopicName};
 
 /// What happened, as a publisher told it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,11 @@ pub struct EventOptions {
 }
 
 impl Event {
+    /// Whether it carries a handshake. Only the service publishes test events of that topic.
+    pub fn is_handshake(&self) -> bool {
+        self.options.test && self.topic.as_str() == Handshake::TOPIC
+    }
+
     /// When its deliveries are due first.
     pub fn due_at(&self) -> Timestamp {
         self.options.deliver_at.map_or(self.accepted_at, |at| at.max(self.accepted_at))

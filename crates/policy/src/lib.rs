@@ -7,6 +7,8 @@
 //!
 //! What the data of an event must be, where its topic says so, is a [`Schema`].
 //!
+//! Whether an endpoint's answer to a handshake is what was asked for says [`judge_handshake`].
+//!
 //! Whether another attempt may begin is decided here as well. The owner of an endpoint's partition keeps a
 //! [`Gate`] for it, which knows how many attempts are under way, when they began ([`Window`]) and whether
 //! they were answered ([`Breaker`]), and answers with the [`Room`] that is left. [`tenant_room`] says how
@@ -22,6 +24,7 @@ mod decide;
 mod filter;
 mod gate;
 mod growth;
+mod handshake;
 mod health;
 mod jitter;
 mod rate;
@@ -43,6 +46,7 @@ pub use filter::{
     Explained, ExplainedCondition, ExplainedGroup, Explanation, Filter, Found, InvalidFilter, Subject,
 };
 pub use gate::{Gate, Limits};
+pub use handshake::{Consent, Question, Withheld, judge_handshake};
 pub use health::AutoDisable;
 pub use jitter::Jitter;
 pub use rate::Window;

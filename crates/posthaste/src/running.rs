@@ -91,8 +91,8 @@ impl Running {
             Some(AdminKey { key, .. }) => {
                 let settings = api_settings(settings, KeyDigest::of(key), name)?;
                 let entropy = Entropy::new(rng);
-                let compiled = Compiled::default();
-                let service = Service { store, guard, sealer, clock, entropy, settings, compiled };
+                let (compiled, places) = (Compiled::default(), Arc::default());
+                let service = Service { store, guard, sealer, clock, entropy, settings, compiled, places };
                 Server::start(listener, service, readiness)
             }
             None => Server::start_probes(listener, readiness),
@@ -205,6 +205,7 @@ fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> an
         retention_failed: settings.retention.failed.0,
         signature: settings.signature_profile()?,
         header_prefix: settings.http.header_prefix.clone(),
+        origin: settings.cloudevents.origin.clone(),
         workers: available_parallelism().map_or(1, usize::from),
         reader,
     })
@@ -241,6 +242,7 @@ fn dispatch_settings(settings: &Settings, owner: String) -> DispatchSettings {
         wire: WireSettings {
             header_prefix: settings.http.header_prefix.clone(),
             source: settings.cloudevents.source.clone(),
+            origin: settings.cloudevents.origin.clone(),
         },
     }
 }

@@ -8,8 +8,8 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use posthaste_model::{
-    Endpoint, EndpointId, EndpointSecret, EndpointState, Health, Period, RateLimit, RetryPolicy, Sealed,
-    TenantId, Timestamp, TopicPattern, Wire,
+    Endpoint, EndpointId, EndpointSecret, EndpointState, Handshake, Health, Period, RateLimit, RetryPolicy,
+    Sealed, TenantId, Timestamp, TopicPattern, Wire,
 };
 use posthaste_store::StoreError;
 use redis::{Pipeline, Value};
@@ -45,6 +45,8 @@ struct Rest {
     wire: Wire,
     #[serde(default)]
     credentials: Option<String>,
+    #[serde(default)]
+    handshake: Option<Handshake>,
     secrets: Vec<SecretRest>,
     created_ms: i64,
 }
@@ -74,6 +76,7 @@ pub(crate) fn pack(endpoint: &Endpoint) -> Result<String, StoreError> {
         filter: endpoint.filter.clone(),
         wire: endpoint.wire.clone(),
         credentials: endpoint.credentials.as_ref().map(|sealed| BASE64_STANDARD.encode(&sealed.0)),
+        handshake: endpoint.handshake.clone(),
         secrets: secrets.collect(),
         created_ms: endpoint.created_at.as_millisecond(),
     };
@@ -126,6 +129,7 @@ fn read_fields(id: EndpointId, reply: &mut Reply) -> Result<Endpoint, StoreError
         filter: rest.filter,
         wire: rest.wire,
         credentials: rest.credentials.map(sealed).transpose()?,
+        handshake: rest.handshake,
         state,
         state_reason,
         parked_until,

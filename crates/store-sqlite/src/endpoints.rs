@@ -30,6 +30,7 @@ macro_rules! params {
             ":filter": $endpoint.filter,
             ":wire": to_json(&$endpoint.wire)?,
             ":credentials": $endpoint.credentials.as_ref().map(|sealed| &sealed.0[..]),
+            ":handshake": $endpoint.handshake.as_ref().map(to_json).transpose()?,
             ":state": rows::endpoint_state_code($endpoint.state),
             ":state_reason": $endpoint.state_reason,
             ":parked_until": $endpoint.parked_until.map(millis),
@@ -46,10 +47,10 @@ pub(crate) fn create(work: &mut Work<'_>, endpoint: &Endpoint) -> Outcome<()> {
     work.conn
         .prepare_cached(
             "INSERT INTO endpoints (id, tenant_no, url, topics, description, metadata, timeout_ms, retry,
-                 max_in_flight, rate_limit, ordered, filter, wire, credentials, state, state_reason,
+                 max_in_flight, rate_limit, ordered, filter, wire, credentials, handshake, state, state_reason,
                  parked_until, failing_since, failures, exhausted, warned, version, created_at, updated_at)
              VALUES (:id, :tenant, :url, :topics, :description, :metadata, :timeout, :retry, :max_in_flight,
-                 :rate_limit, :ordered, :filter, :wire, :credentials, :state, :state_reason,
+                 :rate_limit, :ordered, :filter, :wire, :credentials, :handshake, :state, :state_reason,
                  :parked_until, :failing_since, :failures, :exhausted, :warned, :version, :created_at, :updated_at)",
         )?
         .execute(params! { endpoint,
@@ -99,9 +100,9 @@ pub(crate) fn update(work: &mut Work<'_>, mut endpoint: Endpoint) -> Outcome<End
         .prepare_cached(
             "UPDATE endpoints SET url = :url, topics = :topics, description = :description, metadata = :metadata,
                  timeout_ms = :timeout, retry = :retry, max_in_flight = :max_in_flight, rate_limit = :rate_limit,
-                 ordered = :ordered, filter = :filter, wire = :wire, credentials = :credentials, state = :state,
-                 state_reason = :state_reason, parked_until = :parked_until, version = :version,
-                 updated_at = :updated_at
+                 ordered = :ordered, filter = :filter, wire = :wire, credentials = :credentials,
+                 handshake = :handshake, state = :state, state_reason = :state_reason, parked_until = :parked_until,
+                 version = :version, updated_at = :updated_at
              WHERE no = :no",
         )?
         .execute(params! { endpoint, ":no": no })?;

@@ -128,7 +128,7 @@ fn text<'a>(row: &'a Row<'_>, column: usize) -> Outcome<&'a str> {
 pub(crate) const ENDPOINT: &str = "p.no, p.id, t.id, p.url, p.topics, p.description, p.metadata, p.timeout_ms, \
      p.retry, p.state, p.state_reason, p.parked_until, p.version, p.created_at, p.updated_at, \
      p.max_in_flight, p.rate_limit, p.ordered, p.failing_since, p.failures, p.exhausted, p.warned, \
-     p.filter, p.wire, p.credentials \
+     p.filter, p.wire, p.credentials, p.handshake \
      FROM endpoints p JOIN tenants t ON t.no = p.tenant_no";
 
 /// Reads an endpoint, but for its secrets.
@@ -136,6 +136,7 @@ pub(crate) fn endpoint(conn: &Connection, row: &Row<'_>) -> Outcome<Endpoint> {
     let no: i64 = row.get(0)?;
     let retry: Option<String> = row.get(8)?;
     let rate_limit: Option<String> = row.get(16)?;
+    let handshake: Option<String> = row.get(25)?;
     Ok(Endpoint {
         id: EndpointId::from_uuid(
             uuid_from_blob(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?).map_err(damaged)?,
@@ -153,6 +154,7 @@ pub(crate) fn endpoint(conn: &Connection, row: &Row<'_>) -> Outcome<Endpoint> {
         filter: row.get(22)?,
         wire: json(text(row, 23)?)?,
         credentials: row.get::<_, Option<Vec<u8>>>(24)?.map(|sealed| Sealed(sealed.into())),
+        handshake: handshake.as_deref().map(json).transpose()?,
         state: endpoint_state(row.get(9)?)?,
         state_reason: row.get(10)?,
         parked_until: row.get::<_, Option<i64>>(11)?.map(time).transpose()?,

@@ -4,12 +4,13 @@ use rusqlite::Connection;
 use crate::fault::Outcome;
 
 /// Each step takes the schema from its index to the next version. A step that was released never changes.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema/0001_first.sql"),
     include_str!("schema/0002_limits_and_repairs.sql"),
     include_str!("schema/0003_retention.sql"),
     include_str!("schema/0004_leases_given_up.sql"),
     include_str!("schema/0005_wire.sql"),
+    include_str!("schema/0006_handshakes.sql"),
 ];
 
 /// Bytes. Larger than SQLite's default, because rows carry payloads.

@@ -47,6 +47,23 @@ async fn one_endpoint_alone_gets_what_is_sent_to_it() {
     assert_eq!(listed["data"][0]["endpoint"], other);
 }
 
+/// Nobody else can make up what the service says of itself.
+#[tokio::test]
+async fn the_topics_of_posthaste_are_its_own() {
+    let api = Api::new().await;
+    for topic in ["posthaste.handshake", "posthaste.test", "posthaste.other"] {
+        let event = json!({ "topic": topic, "data": 1 });
+        let own = format!("topic '{topic}' is Posthaste's own");
+        let refused = format!("403 reserved pointer /topic: {own}");
+        api.refuses(&format!("POST {EVENTS}"), &event.to_string(), &refused).await;
+        let batch = json!({ "events": [event] }).to_string();
+        let refused = format!("403 reserved pointer /events/0/topic: {own}");
+        api.refuses(&format!("POST {EVENTS}"), &batch, &refused).await;
+        let refused = format!("403 reserved parameter topic: {own}");
+        api.refuses_typed(&format!("POST {EVENTS}?topic={topic}"), "text/plain", "x", &refused).await;
+    }
+}
+
 #[tokio::test]
 async fn an_event_that_nobody_wanted_says_so() {
     let api = Api::new().await;

@@ -1,68 +1,25 @@
 use std::time::Duration;
 
-use posthaste_model::{
-    Attempt, AttemptId, Clock, Decision, EndpointEffects, ErrorClass, Next, Outcome, Reply, Tenant, TenantId,
-    Timings,
-};
-use posthaste_store::{Catalogue as _, Deliveries as _, LeaseRequest, Partition, Settlement};
+use posthaste_model::{Clock, ErrorClass, Outcome, Reply, Tenant, TenantId};
+use posthaste_store::{Catalogue as _, Deliveries as _, Lease};
 use posthaste_testkit::simulated_clock;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::fixture::{Api, ENDPOINTS, EVENTS, NOW, ShapedStore, topic};
+use crate::fixture::{self, Api, ENDPOINTS, EVENTS, NOW, ShapedStore, topic};
 
 /// Makes whatever attempts are due, each with this answer of the endpoint's; none: it cannot be reached.
 async fn deliver(store: &ShapedStore, clock: Clock, status: Option<u16>) {
-    let (partition, hour) = (Partition(0), Duration::from_secs(3_600));
-    let epoch = store.claim(partition, "owner", clock.now(), hour).await.unwrap().unwrap();
-    loop {
-        let now = clock.now();
-        let request = LeaseRequest {
-            partition,
-            epoch,
-            now,
-            limit: 10,
-            manual: 10,
-            per_endpoint: 10,
-            per_tenant: 10,
-            rooms: vec![],
-            throttles: vec![],
-            lease_for: hour,
-        };
-        for lease in store.lease(request).await.unwrap().leases {
-            assert!(lease.event.options.test);
-            let outcome = match status {
-                Some(status) => {
-                    Outcome::Replied(Reply { status, headers: vec![], body: "ok".into(), truncated: false })
-                }
-                None => Outcome::Failed { class: ErrorClass::Connect, detail: "nobody is there".into() },
-            };
-            let attempt = Attempt {
-                id: AttemptId::mint(now, [7; 10]),
-                number: lease.attempt,
-                manual: lease.manual,
-                started_at: now,
-                timings: Timings::default(),
-                outcome,
-            };
-            let next = match (status, lease.manual) {
-                (Some(200), _) => Next::Delivered,
-                (_, true) => Next::Stay,
-                (_, false) => Next::Exhausted,
-            };
-            let settlement = Settlement {
-                lease: lease.id,
-                delivery: lease.delivery,
-                manual: lease.manual,
-                endpoint_version: lease.endpoint.version,
-                attempt: Some(attempt),
-                decision: Decision { next, endpoint: EndpointEffects::default() },
-                now,
-            };
-            store.settle([settlement].into()).await.unwrap();
+    let outcome = move |lease: &Lease| {
+        assert!(lease.event.options.test);
+        match status {
+            Some(status) => {
+                Outcome::Replied(Reply { status, headers: vec![], body: "ok".into(), truncated: false })
+            }
+            None => Outcome::Failed { class: ErrorClass::Connect, detail: "nobody is there".into() },
         }
-        sleep(Duration::from_millis(120)).await;
-    }
+    };
+    fixture::deliver(store, clock, outcome).await;
 }
 
 struct Stand {
@@ -291,6 +248,10 @@ async fn what_cannot_be_tried_is_refused() {
             "422 invalid-field pointer /data: does not fit the schema of its topic: \"order\" is a required property",
         ),
         (r#"{"topic": "order.strict"}"#, "422 invalid-field pointer /data: does not fit the schema"),
+        (
+            r#"{"topic": "posthaste.handshake"}"#,
+            "403 reserved pointer /topic: topic 'posthaste.handshake' is Posthaste's own",
+        ),
         (r#"{"topic": "a..b"}"#, "422 invalid-field pointer /topic: not a topic"),
         (r#"{"force": "yes"}"#, "422 invalid-field pointer /force: "),
         (r#"{"payload": 1}"#, "422 invalid-field pointer /payload: unknown field"),

@@ -1,6 +1,7 @@
+use posthaste_store::Catalogue as _;
 use serde_json::{Value, json};
 
-use crate::fixture::Api;
+use crate::fixture::{self, Api};
 
 const TOPIC: &str = "/v1/topics/order.sent";
 
@@ -21,6 +22,19 @@ async fn a_schema_is_kept_as_it_is() {
     for body in [r#"{"example": "x"}"#, r#"{"schema": null}"#] {
         assert_eq!(api.json(&put, body, 200).await["schema"], json!(null), "{body}");
     }
+}
+
+#[tokio::test]
+async fn the_topics_of_posthaste_are_its_own() {
+    let api = Api::new().await;
+    for topic in ["posthaste.handshake", "posthaste.test", "posthaste.other"] {
+        let refused = format!("403 reserved parameter topic: topic '{topic}' is Posthaste's own");
+        api.refuses(&format!("PUT /v1/topics/{topic}"), "{}", &refused).await;
+    }
+    // One that was registered before they were can still be deleted.
+    api.store.put_topic(fixture::topic("posthaste.other", false)).await.unwrap();
+    api.json("DELETE /v1/topics/posthaste.other", "", 204).await;
+    api.refuses("GET /v1/topics/posthaste.other", "", "404 not-found: ").await;
 }
 
 #[tokio::test]

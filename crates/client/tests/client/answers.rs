@@ -82,6 +82,8 @@ fn a_problem_keeps_all_that_it_says() {
         ("method-not-allowed", ProblemKind::MethodNotAllowed),
         ("event-conflict", ProblemKind::EventConflict),
         ("endpoint-closed", ProblemKind::EndpointClosed),
+        ("unverified", ProblemKind::Unverified),
+        ("handshake-failed", ProblemKind::HandshakeFailed),
         ("delivery-over", ProblemKind::DeliveryOver),
         ("conflict", ProblemKind::Conflict),
         ("too-large", ProblemKind::TooLarge),

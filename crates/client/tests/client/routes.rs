@@ -2,9 +2,9 @@
 
 use posthaste_client::{
     BodyFormat, Client, ClientError, DeliveryFilter, DeliveryState, EndpointAuth, EndpointFilter,
-    EndpointState, EndpointTls, HeaderField, ListOptions, MatchQuestion, Method, NewEndpoint, NewEvent,
-    Period, PublishOptions, RateLimit, RetryPolicy, Rotation, SecretText, TenantFields, TenantPatch,
-    TestEvent, TopicFields,
+    EndpointState, EndpointTls, HandshakeKind, HeaderField, ListOptions, MatchQuestion, Method, NewEndpoint,
+    NewEvent, Period, PublishOptions, RateLimit, RetryPolicy, Rotation, SecretText, TenantFields,
+    TenantPatch, TestEvent, TopicFields,
 };
 use posthaste_testkit::Reply;
 use serde::Serialize;
@@ -155,6 +155,7 @@ fn an_endpoint() -> Value {
         "headers": {"X-Env": "prod", "X-Key": {"secret": true}}, "metadata_headers": true,
         "auth": {"type": "basic", "username": "u", "password": true},
         "tls": {"certificate": "CERT", "private_key": true, "ca": "CA"},
+        "handshake": {"type": "hmac", "verified_at": "2026-01-01T06:00:00Z"},
         "health": {"failing_since": "2026-01-01T12:00:00Z", "failures": 7, "exhausted": 1, "warned": 50},
         "state": "disabled", "state_reason": "it was gone", "parked_until": "2026-01-03T00:00:00Z",
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
@@ -167,6 +168,7 @@ fn endpoints() {
     created["secret"] = json!("whsec_c2VjcmV0");
     created["public_key"] = json!("whpk_cHVibGlj");
     created["secrets"] = json!(["whsec_c2VjcmV0", "whsk_cHJpdmF0ZQ=="]);
+    created["handshake"] = json!({"type": "hmac", "verified_at": null, "failure": "there was no answer"});
     created["signature_sample"] = json!({"headers": {"Stripe-Signature": "t=1,v1=00"}, "signed": "1.{}"});
     check(
         async |client| {
@@ -205,6 +207,7 @@ fn endpoints() {
             private_key: Some(SecretText::new("KEY").into()),
             ca: Some("CA".into()),
         }),
+        handshake: Some(HandshakeKind::Hmac.into()),
         state: EndpointState::Paused,
         ..NewEndpoint::new("https://example.com/hooks")
     };
@@ -218,7 +221,7 @@ fn endpoints() {
             r#""signature":{"profile":"stripe"},"secret":"whsec_c2VjcmV0","format":"cloudevents","method":"PUT","#,
             r#""headers":{"X-Env":"prod","X-Key":{"secret":"abc"}},"metadata_headers":true,"#,
             r#""auth":{"type":"basic","username":"u","password":"p"},"#,
-            r#""tls":{"certificate":"CERT","private_key":"KEY","ca":"CA"},"state":"paused"}"#
+            r#""tls":{"certificate":"CERT","private_key":"KEY","ca":"CA"},"handshake":{"type":"hmac"},"state":"paused"}"#
         ),
         created,
     );
@@ -278,6 +281,16 @@ fn the_state_of_an_endpoint() {
             an_endpoint(),
         );
     }
+}
+
+#[test]
+fn handshakes() {
+    check(
+        async |client| client.verify_endpoint(&tenant(), endpoint()).await,
+        &format!("POST {ENDPOINT}/verify"),
+        "",
+        an_endpoint(),
+    );
 }
 
 #[test]

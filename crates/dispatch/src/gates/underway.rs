@@ -30,6 +30,13 @@ pub(crate) struct Standing {
     pub(crate) pauses: u32,
 }
 
+impl Standing {
+    /// Where nothing else is known than what was noted.
+    pub(crate) fn noted(noted: Health) -> Self {
+        Self { health: noted, failing: false, pauses: 0 }
+    }
+}
+
 impl Underway {
     pub(super) fn new(gates: Arc<Gates>, place: Place) -> Self {
         Self { gates, place: Some(place) }
@@ -45,10 +52,9 @@ impl Underway {
         jitter: &mut Jitter,
         decide: impl FnOnce(Standing, &mut Jitter) -> Decision,
     ) -> Decision {
-        let unmade = Standing { health: noted, failing: false, pauses: 0 };
-        let Some(place) = self.place.take() else { return decide(unmade, jitter) };
+        let Some(place) = self.place.take() else { return decide(Standing::noted(noted), jitter) };
         self.gates.over(&place, now, |known| {
-            let Some(known) = known else { return decide(unmade, jitter) };
+            let Some(known) = known else { return decide(Standing::noted(noted), jitter) };
             let gate = &mut known.gate;
             let standing =
                 Standing { health: gate.health(noted), failing: gate.is_failing(), pauses: gate.pauses() };
@@ -64,6 +70,17 @@ impl Underway {
             known.closed |= decision.endpoint.disable.is_some();
             decision
         })
+    }
+
+    /// The request is over, and says nothing of how the endpoint fares: for that it counts as never made.
+    pub(crate) fn end_unheeded(mut self, now: Timestamp) {
+        if let Some(place) = self.place.take() {
+            self.gates.over(&place, now, |known| {
+                if let Some(known) = known {
+                    known.gate.withdraw(place.began);
+                }
+            });
+        }
     }
 }
 

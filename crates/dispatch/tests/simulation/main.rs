@@ -12,6 +12,7 @@ mod failing;
 mod fairness;
 mod flow;
 mod handover;
+mod handshakes;
 mod health;
 mod later;
 mod limits;

@@ -154,6 +154,8 @@ pub(crate) struct HttpSettings {
 pub(crate) struct CloudEventsSettings {
     /// Where events come from: a URI reference. The tenant follows.
     pub(crate) source: String,
+    /// Who asks endpoints for their consent: a DNS name.
+    pub(crate) origin: String,
 }
 
 /// The log.
@@ -191,6 +193,8 @@ const MAX_USER_AGENT: usize = 256;
 const MAX_HEADER_PREFIX: usize = 32;
 /// The longest `cloudevents.source`, in bytes.
 const MAX_SOURCE: usize = 256;
+/// The longest `cloudevents.origin`, and the longest of its labels, in bytes (RFC 1035, section 2.3.4).
+const MAX_ORIGIN: (usize, usize) = (253, 63);
 /// The bounds of `timeout`.
 const TIMEOUT: RangeInclusive<Period> = Period::from_secs(1)..=Period::from_secs(30);
 
@@ -260,6 +264,10 @@ impl Settings {
             "cloudevents.source: must be a URI reference of 1 to {MAX_SOURCE} characters, without a query, a fragment or a \
              slash at its end"
         );
+        ensure!(
+            is_dns_name(&self.cloudevents.origin),
+            "cloudevents.origin: must be a DNS name, such as hooks.example.com"
+        );
         Ok(())
     }
 
@@ -278,6 +286,19 @@ impl Settings {
             StoreUrl::new(format!("sqlite:{}", self.data_dir.join("posthaste.db").display()))
         })
     }
+}
+
+/// Whether it is a DNS name (RFC 1123, section 2.1), without a dot at its end.
+fn is_dns_name(text: &str) -> bool {
+    let (longest, label) = MAX_ORIGIN;
+    let is_label = |part: &str| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        (1..=label).contains(&part.len())
+            && part.bytes().all(allowed)
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    text.len() <= longest && text.split('.').all(is_label)
 }
 
 impl Default for Settings {
@@ -351,7 +372,8 @@ impl Default for HttpSettings {
 
 impl Default for CloudEventsSettings {
     fn default() -> Self {
-        Self { source: WireSettings::default().source }
+        let WireSettings { source, origin, .. } = WireSettings::default();
+        Self { source, origin }
     }
 }
 
@@ -366,9 +388,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_origin_is_a_dns_name() {
+        for name in ["posthaste", "hooks.acme.example", "a-1.B2", &"x".repeat(63)] {
+            assert!(is_dns_name(name), "{name}");
+        }
+        let long = ["x".repeat(60).as_str(); 5].join(".");
+        for wrong in
+            ["", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "a b", "https://a", "ü", "a:1", "*", &long]
+        {
+            assert!(!is_dns_name(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_source_has_no_percent_sign() {
         let check = |source: &str| {
-            let cloudevents = CloudEventsSettings { source: source.to_owned() };
+            let cloudevents =
+                CloudEventsSettings { source: source.to_owned(), ..CloudEventsSettings::default() };
             Settings { cloudevents, ..Settings::default() }.check_introduction()
         };
         check("https://acme.example/hooks").unwrap();

@@ -28,7 +28,7 @@ enum Shape {
 }
 
 /// Every setting that a flag or variable can give.
-const SETTINGS: [(&str, Shape); 38] = [
+const SETTINGS: [(&str, Shape); 39] = [
     ("roles", Shape::List),
     ("listen", Shape::Text),
     ("data_dir", Shape::Text),
@@ -58,6 +58,7 @@ const SETTINGS: [(&str, Shape); 38] = [
     ("http.user_agent", Shape::Text),
     ("http.header_prefix", Shape::Text),
     ("cloudevents.source", Shape::Text),
+    ("cloudevents.origin", Shape::Text),
     ("log.level", Shape::Text),
     ("log.format", Shape::Text),
     ("retry.schedule", Shape::List),
@@ -236,6 +237,7 @@ mod tests {
             "signature.profile=stripe",
             "http.header_prefix=X-Acme",
             "cloudevents.source=https://acme.example/hooks",
+            "cloudevents.origin=acme.example",
         ];
         let other = read(&[("POSTHASTE_HTTP_USER_AGENT", "Acme Hooks/2")], &flags).unwrap();
         assert_eq!(other.signature_profile().unwrap().name(), "stripe");
@@ -244,6 +246,10 @@ mod tests {
             ("Acme Hooks/2", "X-Acme")
         );
         assert_eq!(other.cloudevents.source, "https://acme.example/hooks");
+        assert_eq!(
+            (usual.cloudevents.origin.as_str(), other.cloudevents.origin.as_str()),
+            ("posthaste", "acme.example")
+        );
     }
 
     #[test]
@@ -314,6 +320,8 @@ mod tests {
         for source in ["", "a b", "https://acme.example/?x", "/a#b", "/a/", "/ä"] {
             refused(&[("POSTHASTE_CLOUDEVENTS_SOURCE", source)], &[], "cloudevents.source: must be a URI");
         }
+        let origin = "cloudevents.origin: must be a DNS name, such as hooks.example.com";
+        refused(&[("POSTHASTE_CLOUDEVENTS_ORIGIN", "https://acme.example")], &[], origin);
         refused(&[], &["roles=api,consle"], "there is no role 'consle'; the roles are api, dispatch");
         refused(&[("POSTHASTE_ROLES", "")], &[], "the roles are api, dispatch");
     }

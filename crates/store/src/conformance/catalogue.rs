@@ -2,8 +2,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use posthaste_model::{
-    Auth, BodyFormat, DeliveryId, Endpoint, EndpointSecret, EndpointState, ExponentialRetry, Method, Next,
-    Period, RateLimit, RetryPolicy, Sealed, Tenant, TenantId, Topic, Wire,
+    Auth, BodyFormat, DeliveryId, Endpoint, EndpointSecret, EndpointState, ExponentialRetry, Handshake,
+    HandshakeKind, Method, Next, Period, RateLimit, RetryPolicy, Sealed, Tenant, TenantId, Topic, Wire,
 };
 
 use super::{Driver, Shown, replied, sample_endpoint, samples};
@@ -82,6 +82,10 @@ fn full(tenant: &TenantId, driver: &Driver) -> Endpoint {
             roots: Some("-----BEGIN CERTIFICATE".into()),
         },
         credentials: Some(Sealed(Bytes::from_static(&[0, 254, 7]))),
+        handshake: Some(Handshake {
+            verified_at: Some(driver.secs(1)),
+            ..Handshake::awaited(HandshakeKind::Hmac, true)
+        }),
         state: EndpointState::Disabled,
         state_reason: Some("made so".into()),
         secrets: vec![
@@ -125,6 +129,7 @@ pub(super) async fn a_changed_endpoint_reads_back_whole(driver: &mut Driver) {
             filter: None,
             wire: Wire::default(),
             credentials: None,
+            handshake: Some(Handshake::awaited(HandshakeKind::CloudEvents, false)),
             state: EndpointState::Enabled,
             state_reason: None,
             secrets: vec![

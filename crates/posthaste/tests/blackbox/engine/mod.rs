@@ -24,6 +24,7 @@ macro_rules! on_every_store {
     };
 }
 
+mod handshakes;
 mod limits;
 mod publishing;
 mod repairs;
