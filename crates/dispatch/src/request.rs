@@ -39,7 +39,6 @@ pub(crate) fn request(
     };
     let Body { content_type, bytes: body, headers: about } = Body::new(event, format, &settings.source);
     let mut headers = target.headers.clone();
-    let own = |name: &str| HeaderName::try_from(format!("{}-{name}", settings.header_prefix));
     // All are made of what a header may hold, but for the names of metadata: those that no header can have are left out.
     let mut set = |name: Result<HeaderName, _>, value: &str| {
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
@@ -52,11 +51,13 @@ pub(crate) fn request(
             let value = utf8_percent_encode(value, NOT_IN_A_HEADER).to_string();
             let Some(left) = room.checked_sub(key.len() + value.len()) else { continue };
             room = left;
-            set(own(&format!("Metadata-{key}")), &value);
+            let name = format!("{}-Metadata-{key}", settings.header_prefix);
+            set(HeaderName::try_from(name), &value);
         }
     }
-    set(own("Topic"), event.topic.as_str());
-    set(own("Attempt"), &lease.attempt.to_string());
+    let [topic, attempt] = &target.own_names;
+    set(Ok(topic.clone()), event.topic.as_str());
+    set(Ok(attempt.clone()), &lease.attempt.to_string());
     set(Ok(CONTENT_TYPE), &content_type);
     headers.extend(about);
     sign(event, target, started_at, &body, &mut headers)?;

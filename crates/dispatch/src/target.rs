@@ -15,7 +15,7 @@ use posthaste_model::{
 };
 use posthaste_signing::{InvalidProfile, KeyError, Profile, SealError, Sealer, SignError, Signer, Zeroizing};
 
-use crate::{DispatchSettings, token::Tokens};
+use crate::{DispatchSettings, WireSettings, token::Tokens};
 
 /// The signature profile of endpoints that name none.
 const STANDARD: &str = "standard";
@@ -39,6 +39,8 @@ pub(crate) struct Target {
     /// None: what shows the receiver who we are is among the headers, or nothing is asked for.
     pub(crate) tokens: Option<Tokens>,
     pub(crate) signer: Signer,
+    /// The names of the service's own headers that tell the topic, and the number of the attempt.
+    pub(crate) own_names: [HeaderName; 2],
     /// The names of the headers that the signer gives, in its order.
     pub(crate) signature_names: Vec<HeaderName>,
     pub(crate) timeout: Duration,
@@ -156,6 +158,7 @@ impl Targets {
                 _ => None,
             },
             tokens: self.tokens(&endpoint.wire, &credentials)?,
+            own_names: own_names(&settings.wire)?,
             signature_names: names
                 .collect::<Result<_, _>>()
                 .map_err(|_| Unusable::Missing("signature header"))?,
@@ -179,6 +182,14 @@ impl Targets {
         let opened = self.sealer.open(&sealed.0, Credentials::record(endpoint.id).as_bytes())?;
         serde_json::from_slice(&opened).map_err(|_| Unusable::Credentials)
     }
+}
+
+fn own_names(settings: &WireSettings) -> Result<[HeaderName; 2], Unusable> {
+    let name = |of: &str| {
+        let name = HeaderName::try_from(format!("{}-{of}", settings.header_prefix));
+        name.map_err(|_| Unusable::Missing("header"))
+    };
+    Ok([name("Topic")?, name("Attempt")?])
 }
 
 /// The headers that an endpoint asked for, and those that show it who we are.
