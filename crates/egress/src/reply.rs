@@ -45,11 +45,9 @@ async fn read_body(response: &mut Response, body: &mut Vec<u8>, limit: usize) ->
 
 /// The headers for which there is room. One that is too long takes none from those behind it.
 fn kept(headers: &HeaderMap, mut room: usize) -> Vec<(String, String)> {
-    let (first, others): (Vec<_>, Vec<_>) =
-        headers.iter().partition(|(name, _)| FIRST.contains(&name.as_str()));
-    first
-        .into_iter()
-        .chain(others)
+    let in_turn = |first| headers.iter().filter(move |(name, _)| FIRST.contains(&name.as_str()) == first);
+    in_turn(true)
+        .chain(in_turn(false))
         .filter_map(|(name, value)| {
             room = room.checked_sub(name.as_str().len() + value.len())?;
             Some((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
