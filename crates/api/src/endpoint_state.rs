@@ -68,8 +68,8 @@ pub(crate) async fn resume_endpoint(
     Ok(Json(endpoint.into()))
 }
 
-/// Neither pausing nor resuming wakes an endpoint that is disabled: whoever does that should mean it.
-fn require_not_disabled(endpoint: &Endpoint) -> Result<(), Problem> {
+/// Refuses what does not wake an endpoint that is disabled, such as pausing or resuming: whoever does that should mean it.
+pub(crate) fn require_not_disabled(endpoint: &Endpoint) -> Result<(), Problem> {
     match endpoint.state {
         EndpointState::Disabled => {
             Err(Problem::new(Kind::EndpointClosed, "the endpoint is disabled; enable it first"))
@@ -89,8 +89,8 @@ pub(crate) async fn enable_endpoint(
     _: OptionalJson<Nothing>,
 ) -> Result<Json<EndpointBody>, Problem> {
     let endpoint = change(&service, &path.0, path.1, |endpoint| {
-        let before = endpoint.clone();
-        handshake::enable(&before, endpoint)
+        let from = endpoint.state;
+        handshake::enable(endpoint, from)
     })
     .await?;
     Ok(Json(endpoint.into()))

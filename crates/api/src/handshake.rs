@@ -96,7 +96,7 @@ pub(crate) fn follow_change(
     match asked {
         // What is said as it was shown changes nothing: neither what it is to be once it is verified.
         Some(state) if state == before.state => {}
-        Some(EndpointState::Enabled) => enable(before, endpoint)?,
+        Some(EndpointState::Enabled) => enable(endpoint, before.state)?,
         Some(state) => set_state(endpoint, state),
         None => {}
     }
@@ -111,10 +111,10 @@ fn waive(endpoint: &mut Endpoint, asked: Option<EndpointState>) {
     }
 }
 
-/// Enables an endpoint. One that is disabled need not be verified: it waits for its handshake then.
-pub(crate) fn enable(before: &Endpoint, endpoint: &mut Endpoint) -> Result<(), Problem> {
-    if before.state != EndpointState::Disabled {
-        require_verified(before)?;
+/// Enables an endpoint whose state was `from`. One that was disabled need not be verified: it waits for its handshake then.
+pub(crate) fn enable(endpoint: &mut Endpoint, from: EndpointState) -> Result<(), Problem> {
+    if from != EndpointState::Disabled {
+        require_verified(endpoint)?;
     }
     endpoint.state_reason = None;
     set_state(endpoint, EndpointState::Enabled);

@@ -15,6 +15,7 @@ use rand::Rng as _;
 
 use crate::{
     body::{Nothing, OptionalJson},
+    endpoint_state::require_not_disabled,
     endpoints::{EndpointBody, change},
     events::refused_event,
     intake::{Refused, publish_handshake},
@@ -55,9 +56,7 @@ pub(crate) async fn verify_endpoint(
     _: OptionalJson<Nothing>,
 ) -> Result<Json<EndpointBody>, Problem> {
     let endpoint = service.store.endpoint(&path.0, path.1).await?;
-    if endpoint.state == EndpointState::Disabled {
-        return Err(Problem::new(Kind::EndpointClosed, "the endpoint is disabled; enable it first"));
-    }
+    require_not_disabled(&endpoint)?;
     Ok(Json(verify(&service, &stop, &endpoint).await?.into()))
 }
 
@@ -93,14 +92,14 @@ async fn verify(service: &Data<Service>, stop: &Stop, endpoint: &Endpoint) -> Re
         return Err(Problem::new(Kind::Conflict, "the endpoint has no handshake to give"));
     };
     let challenge = challenge(service);
-    let proof = match handshake.kind {
-        HandshakeKind::Hmac => secrets::proof(service, endpoint, &challenge)?,
-        HandshakeKind::CloudEvents | HandshakeKind::Echo => String::new(),
-    };
+    let proof;
     let question = match handshake.kind {
         HandshakeKind::CloudEvents => Question::CloudEvents { origin: &service.settings.origin },
         HandshakeKind::Echo => Question::Echo { challenge: &challenge },
-        HandshakeKind::Hmac => Question::Hmac { challenge: &challenge, proof: &proof },
+        HandshakeKind::Hmac => {
+            proof = secrets::proof(service, endpoint, &challenge)?;
+            Question::Hmac { challenge: &challenge, proof: &proof }
+        }
     };
     let outcome = ask(service, stop, endpoint, &challenge).await?;
     let Consent { allowed_rate } = judge_handshake(question, &outcome)
