@@ -47,7 +47,7 @@ fn judge(error: &reqwest::Error, identity: Option<&TlsIdentity>, asked: bool) ->
             _ => (ErrorClass::Connect, "no connection could be made"),
         };
     }
-    if io.is_some_and(is_loss) || causes(error).any(|cause| LOST.contains(&cause.to_string().as_str())) {
+    if io.is_some_and(is_loss) || says(error, &LOST) {
         // In TLS 1.3 the handshake is over before the receiver has looked at what it was shown. Its alert may be lost:
         // it hangs up with the request unread, and the network then drops what else it said.
         let before = "the connection was lost before the answer was complete";
@@ -70,9 +70,20 @@ fn judge_unresolved(unresolved: &Unresolved) -> (ErrorClass, &'static str) {
 /// receiver's. EADDRNOTAVAIL is not among them: a name with addresses of a family that this host lacks causes it, too.
 const EXHAUSTED: [i32; 3] = [23, 24, 105];
 
+/// Whether the connection ended before anything of the request was written.
+pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
+    !error.is_connect() && says(error, &[UNSENT])
+}
+
 /// hyper's words for a connection that ended too early. Its error type is not within reach to be asked.
-const LOST: [&str; 3] =
-    ["connection closed before message completed", "operation was canceled", "channel closed"];
+const LOST: [&str; 3] = ["connection closed before message completed", UNSENT, "channel closed"];
+/// The same for one that ended before the request was given to it.
+const UNSENT: &str = "operation was canceled";
+
+/// Whether an error, or one below it, is one of those words.
+fn says(error: &reqwest::Error, words: &[&str]) -> bool {
+    causes(error).any(|cause| words.contains(&cause.to_string().as_str()))
+}
 
 fn is_loss(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{

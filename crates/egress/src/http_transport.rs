@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use http::header::{self, HeaderName};
 use posthaste_model::{ErrorClass, Outcome};
+use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 
 use crate::dial::{self, dialling};
-use crate::failure::{failed, outcome_of};
+use crate::failure::{failed, is_unsent, outcome_of};
 use crate::pool::Pool;
 use crate::reply;
 use crate::vetting::Vetting;
@@ -78,7 +79,7 @@ impl HttpTransport {
 
         dialling(&target, async {
             let reply = async {
-                let response = client.execute(sent).await?;
+                let response = execute(&client, sent).await?;
                 head_arrived();
                 reply::read(response, &self.settings, deadline).await
             };
@@ -105,6 +106,24 @@ impl Transport for HttpTransport {
         };
         Exchange { outcome, first_byte, total: begun.elapsed() }
     }
+}
+
+/// How often a request is sent anew that was not sent at all.
+const MOST_ANEW: u32 = 2;
+
+/// Sends a request. In TLS 1.3 a receiver says that it refuses us when we take the connection for made. Heard between that
+/// and the request, it ends the connection, and why is lost: nothing was written, so that asking again is safe.
+async fn execute(client: &Client, request: reqwest::Request) -> reqwest::Result<Response> {
+    let mut request = request;
+    for _ in 0..MOST_ANEW {
+        let again = if request.url().scheme() == "https" { request.try_clone() } else { None };
+        let answer = client.execute(request).await;
+        match (answer, again) {
+            (Err(error), Some(again)) if dial::was_asked() && is_unsent(&error) => request = again,
+            (answer, _) => return answer,
+        }
+    }
+    client.execute(request).await
 }
 
 /// Headers that frame the message or belong to its connection (RFC 9110 section 7.6.1): no caller may forge them.
