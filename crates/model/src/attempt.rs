@@ -19,8 +19,21 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// Where the time went.
     pub timings: Timings,
+    /// What was sent, where that is kept: of attempts that did not succeed, and of those that somebody asked for.
+    pub request: Option<Box<SentRequest>>,
     /// What came back.
     pub outcome: Outcome,
+}
+
+/// What was sent to a receiver, but for the body, which is the event's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentRequest {
+    /// With which method.
+    pub method: String,
+    /// To which URL.
+    pub url: String,
+    /// Header names and values as they were sent; what was sent in confidence is masked.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Attempt {
@@ -33,6 +46,7 @@ impl Attempt {
             manual,
             started_at: found_at,
             timings: Timings::default(),
+            request: None,
             outcome: Outcome::Failed {
                 class: ErrorClass::Unknown,
                 detail: "the service stopped while the request was under way".into(),
@@ -46,6 +60,13 @@ impl Attempt {
 pub struct Timings {
     /// From when the attempt was due until the request began.
     pub queued: Duration,
+    /// How long resolving the host's name took, or trying to; none: a connection was there, the URL has an address, or a
+    /// proxy resolves it.
+    pub dns: Option<Duration>,
+    /// How long connecting took, through the proxy if there is one; none: a connection was there, or none could be made.
+    pub connect: Option<Duration>,
+    /// How long the TLS handshake took; none: a connection was there, there is no TLS, or the handshake failed.
+    pub tls: Option<Duration>,
     /// From the beginning of the request until the response's head had arrived; none: it never did.
     pub first_byte: Option<Duration>,
     /// From the beginning of the request until its end.

@@ -97,6 +97,18 @@ uuid_id!(
     /// Names an attempt: `att_` and a UUID v7.
     AttemptId, "att_", "an attempt id"
 );
+uuid_id!(
+    /// Names a replay: `rpl_` and a UUID v7.
+    ReplayId, "rpl_", "a replay id"
+);
+uuid_id!(
+    /// Names an API key: `key_` and a UUID v7. It is no secret.
+    ApiKeyId, "key_", "a key id"
+);
+uuid_id!(
+    /// Names an entry of the audit: `aud_` and a UUID v7.
+    AuditId, "aud_", "an audit id"
+);
 
 #[cfg(test)]
 mod tests {
