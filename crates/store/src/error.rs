@@ -2,6 +2,8 @@ use std::{error::Error, fmt};
 
 use posthaste_model::{DeliveryState, EndpointState, EventId};
 
+use crate::Replay;
+
 /// Why an operation of the store failed. Nothing was written, whichever it is, but for [`Self::Unavailable`].
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -20,6 +22,9 @@ pub enum StoreError {
     /// The endpoint changed since it was read. Read it again and try again.
     #[error("the endpoint changed meanwhile")]
     StaleEndpoint,
+    /// The replay changed since it was read. Read it again and try again.
+    #[error("the replay changed meanwhile")]
+    StaleReplay,
     /// The endpoint takes nothing now.
     #[error("the endpoint is {}", .0.as_str())]
     EndpointClosed(EndpointState),
@@ -29,6 +34,12 @@ pub enum StoreError {
     /// The event would go to more endpoints than one can.
     #[error("an event goes to {} endpoints at the most", Self::MOST_DELIVERIES)]
     TooManyDeliveries,
+    /// As many replays of the tenant are running as may.
+    #[error(
+        "{} replays of the tenant are running, and no more may; wait for one to end, or cancel one",
+        Replay::MOST_RUNNING
+    )]
+    TooManyReplays,
     /// The cursor was not made by this store.
     #[error("not a cursor of this list")]
     InvalidCursor,
@@ -89,6 +100,10 @@ pub enum Missing {
     Event,
     /// A delivery.
     Delivery,
+    /// A replay.
+    Replay,
+    /// An API key.
+    Key,
 }
 
 impl fmt::Display for Missing {
@@ -99,6 +114,8 @@ impl fmt::Display for Missing {
             Self::Endpoint => "endpoint",
             Self::Event => "event",
             Self::Delivery => "delivery",
+            Self::Replay => "replay",
+            Self::Key => "key",
         })
     }
 }

@@ -6,10 +6,14 @@
 //! | trait | what |
 //! |---|---|
 //! | [`Catalogue`] | tenants, topics, endpoints |
+//! | [`Keys`] | keys of the API |
+//! | [`Audit`] | who changed what |
 //! | [`Intake`] | an event enters: fan-out and idempotency in one atomic step |
 //! | [`Deliveries`] | leases, settlements, ownership of partitions, recovery |
 //! | [`Repairs`] | what operators put right by hand |
+//! | [`Replays`] | what is over is sent again, one or many |
 //! | [`Queries`] | what operators read |
+//! | [`Statistics`] | what happened, counted by stretches of time |
 //! | [`Notices`] | what operators are to be told |
 //! | [`Retention`] | what is forgotten, and when |
 //! | [`Inbox`] | a way in beside the API, where the backend has one |
@@ -22,36 +26,46 @@
 //! What is *not* here: no clock (every operation takes `now`), no HTTP, no database, no executor.
 
 mod about;
+mod audit;
 mod catalogue;
 mod deliveries;
 mod error;
+mod filters;
 mod finding;
 mod inbox;
 mod intake;
+mod keys;
 mod notices;
 mod page;
 mod queries;
 mod repairs;
+mod replays;
 mod retention;
+mod stats;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
 pub use about::{Durability, KeyId};
+pub use audit::Audit;
 pub use catalogue::{Catalogue, Put};
 pub use deliveries::{
     CLOCK_SLACK, Deliveries, Epoch, Lease, LeaseId, LeaseRequest, Leases, Partition, Recovered, Settled,
     Settlement, TenantRoom, Throttle,
 };
 pub use error::{Missing, StoreError};
+pub use filters::{DeliveryFilter, EventFilter, is_troubled};
 pub use finding::{Finding, Level};
 pub use inbox::{Inbox, Letter, LetterId};
 pub use intake::{Accepted, Intake, NewEvent, TenantView, ViewVersion};
+pub use keys::{KeyDigest, Keys};
 pub use notices::{Notice, Notices, Told};
 pub use page::{Cursor, Page, Paged};
-pub use queries::{DeliveryFilter, EventRecord, Queries};
+pub use queries::{Backlog, EventRecord, Order, Queries, Scope};
 pub use repairs::{Repairs, Sent};
+pub use replays::{Reopened, Replay, ReplayState, Replays};
 pub use retention::{Pruned, Retain, Retention};
+pub use stats::{Bucket, NotAdded, Statistics, Stretch, Subject, Tally};
 
 use std::sync::Arc;
 
@@ -64,7 +78,20 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Everything that the service asks of a store.
 #[async_trait]
 pub trait Store:
-    Catalogue + Intake + Deliveries + Repairs + Queries + Notices + Retention + Send + Sync + 'static
+    Catalogue
+    + Keys
+    + Audit
+    + Intake
+    + Deliveries
+    + Repairs
+    + Replays
+    + Queries
+    + Statistics
+    + Notices
+    + Retention
+    + Send
+    + Sync
+    + 'static
 {
     /// What an acknowledgement of this store is worth.
     fn durability(&self) -> Durability;

@@ -7,7 +7,9 @@ use posthaste_model::{
 };
 
 use super::{Driver, Shown, replied, sample_endpoint, samples};
-use crate::{DeliveryFilter, Missing, Page, Put, Result, Settled, Settlement, StoreError};
+use crate::{
+    DeliveryFilter, EventFilter, Missing, Order, Page, Put, Result, Settled, Settlement, StoreError,
+};
 
 #[track_caller]
 pub(super) fn is_missing<T: std::fmt::Debug>(result: Result<T>, what: Missing) {
@@ -192,8 +194,11 @@ pub(super) async fn what_does_not_exist_is_not_found(driver: &mut Driver) {
     is_missing(store.delete_tenant(&nobody, now).await, Missing::Tenant);
     is_missing(store.create_endpoint(sample_endpoint(&nobody, 9, now)).await, Missing::Tenant);
     is_missing(store.endpoints(&nobody, page()).await, Missing::Tenant);
-    is_missing(store.events(&nobody, page()).await, Missing::Tenant);
-    is_missing(store.deliveries(&nobody, DeliveryFilter::default(), page()).await, Missing::Tenant);
+    is_missing(store.events(Some(&nobody), EventFilter::default(), page()).await, Missing::Tenant);
+    is_missing(
+        store.deliveries(Some(&nobody), DeliveryFilter::default(), Order::NewestFirst, page()).await,
+        Missing::Tenant,
+    );
     is_missing(store.view(&nobody).await, Missing::Tenant);
     let view = store.view(&known).await.unwrap();
     is_missing(store.accept(&nobody, view.version, Vec::new()).await, Missing::Tenant);
@@ -235,7 +240,11 @@ pub(super) async fn another_tenants_ids_are_not_found(driver: &mut Driver) {
         DeliveryFilter { endpoint: Some(endpoint.id), ..DeliveryFilter::default() },
         DeliveryFilter { event: Some(lease.event.id.clone()), ..DeliveryFilter::default() },
     ] {
-        let found = driver.store().deliveries(&other, filter, Page::first(9)).await.unwrap();
+        let found = driver
+            .store()
+            .deliveries(Some(&other), filter, Order::NewestFirst, Page::first(9))
+            .await
+            .unwrap();
         assert_eq!(found.rows, []);
     }
     assert_eq!(driver.reread(&endpoint).await, endpoint);
@@ -292,7 +301,10 @@ pub(super) async fn a_deleted_tenants_id_begins_anew(driver: &mut Driver) {
     driver.delete_tenant(&tenant).await;
     is_missing(driver.store().tenant(&tenant).await, Missing::Tenant);
     is_missing(driver.store().view(&tenant).await, Missing::Tenant);
-    is_missing(driver.store().events(&tenant, Page::first(1)).await, Missing::Tenant);
+    is_missing(
+        driver.store().events(Some(&tenant), EventFilter::default(), Page::first(1)).await,
+        Missing::Tenant,
+    );
     assert_eq!(driver.store().tenants(Page::first(9)).await.unwrap().rows, []);
 
     driver.pass(1);

@@ -1,8 +1,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use posthaste_model::{
-    Attempt, Decision, Delivery, Endpoint, EndpointEffects, EndpointState, Event, EventId, EventOptions,
-    Next, Outcome, Tenant, TenantId, Timestamp,
+    Attempt, Decision, Delivery, DeliveryId, Endpoint, EndpointEffects, EndpointState, Event, EventId,
+    EventOptions, Next, Outcome, Tenant, TenantId, Timestamp,
 };
 
 use super::{
@@ -11,8 +11,8 @@ use super::{
     sample_endpoint, sample_event, sample_request,
 };
 use crate::{
-    Accepted, DeliveryFilter, Epoch, Lease, LeaseRequest, Leases, NewEvent, Notice, Page, Partition, Result,
-    Retain, Sent, Settled, Settlement, Store,
+    Accepted, DeliveryFilter, Epoch, Lease, LeaseRequest, Leases, NewEvent, Notice, Order, Page, Partition,
+    Reopened, Result, Retain, Sent, Settled, Settlement, Store,
 };
 
 /// How long a driver owns the partitions that it claims, and holds the deliveries that it leases.
@@ -46,6 +46,16 @@ impl Driver {
     /// The store.
     pub fn store(&self) -> &dyn Store {
         self.fixture.store()
+    }
+
+    /// Whether the store forgets statistics by itself.
+    pub fn forgets_by_itself(&self) -> bool {
+        self.fixture.forgets_by_itself()
+    }
+
+    /// The tenants that there are.
+    pub fn tenants(&self) -> &BTreeSet<TenantId> {
+        &self.tenants
     }
 
     /// The time now.
@@ -234,6 +244,44 @@ impl Driver {
         Ok(())
     }
 
+    /// Opens a delivery again.
+    pub async fn reopen(&mut self, delivery: &Delivery) -> Reopened {
+        self.reopen_all(&delivery.tenant, vec![delivery.id]).await.expect("an answer")[0]
+    }
+
+    /// Opens deliveries of a tenant again in one call.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn reopen_all(
+        &mut self,
+        tenant: &TenantId,
+        deliveries: Vec<DeliveryId>,
+    ) -> Result<Vec<Reopened>> {
+        self.reopen_over_before(tenant, deliveries, None).await
+    }
+
+    /// Opens those deliveries of a tenant again that were over before a time.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn reopen_over_before(
+        &mut self,
+        tenant: &TenantId,
+        deliveries: Vec<DeliveryId>,
+        over_before: Option<Timestamp>,
+    ) -> Result<Vec<Reopened>> {
+        let reopened = self.store().reopen(tenant, deliveries.clone(), over_before, self.now).await?;
+        assert_eq!(reopened.len(), deliveries.len(), "an answer for each delivery");
+        for (delivery, reopened) in deliveries.into_iter().zip(&reopened) {
+            if *reopened == Reopened::Reopened {
+                let shown = self.store().delivery(tenant, delivery).await?;
+                self.steps.push(Step::Reopened(shown));
+            }
+        }
+        Ok(reopened)
+    }
+
     /// Sends an event to one more endpoint.
     ///
     /// # Errors
@@ -399,7 +447,11 @@ impl Driver {
     pub async fn deliveries_of(&self, tenant: &TenantId, event: &str) -> Vec<Delivery> {
         let event: EventId = event.parse().expect("an event id");
         let filter = DeliveryFilter { event: Some(event), ..DeliveryFilter::default() };
-        self.store().deliveries(tenant, filter, Page::first(100)).await.expect("deliveries").rows
+        self.store()
+            .deliveries(Some(tenant), filter, Order::NewestFirst, Page::first(100))
+            .await
+            .expect("deliveries")
+            .rows
     }
 
     /// Everything that the queries show of a tenant.
@@ -417,7 +469,7 @@ impl Driver {
         let mut broken = invariants::broken_by(&self.steps);
         for tenant in &self.tenants {
             let shown = self.shown(tenant).await;
-            broken.extend(invariants::broken_in(&shown));
+            broken.extend(invariants::broken_after(&self.steps, &shown));
             broken.extend(invariants::unrecorded(&self.steps, &shown));
         }
         let broken: Vec<String> = broken.iter().map(ToString::to_string).collect();

@@ -1,16 +1,18 @@
 //! What holds for every delivery at every moment, as predicates over what the queries show and over what happened.
 //!
-//! 1. Every accepted event and matching endpoint reach exactly one final state, or wait for a known time.
+//! 1. Every accepted event and matching endpoint reach exactly one final state, or wait for a known time. Only what is
+//!    over is opened again.
 //! 2. `delivered` only with a recorded 2xx; every attempt that was reported is recorded.
 //! 3. Attempts never exceed the policy, and never start before their due time. Manual ones are beside the policy, and
 //!    are never more than were asked for.
 //! 4. One live lease per delivery, beside those of manual attempts; a stale lease can write an attempt, never a state.
 //!    None is given under an epoch that was released, and what was is spared until its time. An ordered endpoint has
 //!    one in all, and they come in its order.
-//! 5. A repeat happens only after a fault, or by hand: never after a success that the store knew of.
+//! 5. A repeat happens only after a fault, or by hand: never after a success that the store knew of, unless the delivery
+//!    was opened again since.
 //! 6. What is leased is what was accepted, byte for byte.
 //! 7. An id names one event, and each of its deliveries is in one state.
-//! 8. What belongs to a disabled or deleted endpoint is not leased, but for what is forced.
+//! 8. What belongs to a disabled or deleted endpoint is not leased, but for what is forced, and not opened again.
 //! 9. What is noted of an endpoint's health begins with a failure.
 
 mod ledger;
@@ -67,6 +69,8 @@ pub enum Step {
     },
     /// A delivery was given up: this one, as it was shown then.
     Cancelled(Delivery),
+    /// A delivery that was over was opened again: this one, as it was shown then.
+    Reopened(Delivery),
     /// An event that was accepted before was sent to one more endpoint.
     Sent {
         /// Whose.
@@ -132,15 +136,28 @@ impl Breaches {
     }
 }
 
-/// What is wrong with what the queries show of a tenant.
+/// What is wrong with what the queries show of a tenant, of whom nothing was opened again.
 pub fn broken_in(shown: &Shown) -> Vec<Broken> {
+    broken_after(&[], shown)
+}
+
+/// What is wrong with what the queries show of a tenant after all that happened.
+pub fn broken_after(steps: &[Step], shown: &Shown) -> Vec<Broken> {
     let mut breaches = Breaches::default();
+    let mut reopened: HashMap<DeliveryId, usize> = HashMap::new();
+    for step in steps {
+        if let Step::Reopened(delivery) = step {
+            *reopened.entry(delivery.id).or_default() += 1;
+        }
+    }
     let states: HashMap<_, _> =
         shown.endpoints.iter().map(|endpoint| (endpoint.id, endpoint.state)).collect();
     for (delivery, attempts) in &shown.deliveries {
         sights::times_fit_the_state(delivery, &mut breaches);
         sights::reason_fits_the_state(delivery, &mut breaches);
         sights::attempts_fit_the_delivery(delivery, attempts, &mut breaches);
+        let reopened = reopened.get(&delivery.id).copied().unwrap_or(0);
+        sights::nothing_follows_a_success(delivery, attempts, reopened, &mut breaches);
         sights::state_fits_the_endpoint(delivery, states.get(&delivery.endpoint).copied(), &mut breaches);
     }
     for endpoint in &shown.endpoints {

@@ -5,7 +5,9 @@ use posthaste_model::{
 };
 
 use super::{Driver, TTL, catalogue::is_missing, disable, failed, fares, park, replied, turns::flood};
-use crate::{Lease, Missing, Result, Retain, Settled, Settlement, StoreError, TenantRoom, Throttle};
+use crate::{
+    Lease, Missing, Reopened, Result, Retain, Settled, Settlement, StoreError, TenantRoom, Throttle,
+};
 
 /// Makes a tenant with an endpoint and an event for it, whose first attempt failed and is repeated in ten minutes.
 async fn waiting(driver: &mut Driver) -> (Endpoint, Delivery) {
@@ -278,7 +280,6 @@ pub(super) async fn what_was_asked_for_is_forgotten_where_it_is_given_up(driver:
     for _ in 0..2 {
         driver.ask(&delivery, false).await.unwrap();
     }
-    driver.pass(1);
     driver.cancel(&delivery).await.unwrap();
     assert!(driver.lease().await.is_empty());
     // Who asks after that means it.
@@ -287,6 +288,37 @@ pub(super) async fn what_was_asked_for_is_forgotten_where_it_is_given_up(driver:
     assert!(lease.manual);
     driver.settle(&lease, replied(200), Next::Delivered).await;
     assert_eq!(driver.show(&lease).await.state, DeliveryState::Delivered);
+}
+
+pub(super) async fn what_was_asked_for_before_it_was_given_up_is_not_made_once_it_is_open(
+    driver: &mut Driver,
+) {
+    let tenant = driver.tenant("acme").await;
+    let (one, two) = (driver.endpoint(&tenant).await, driver.endpoint(&tenant).await);
+    // Whoever gives it up may have another clock than whoever asked.
+    for (event, clock) in [("evt-1", 0), ("evt-2", -1), ("evt-3", 1)] {
+        driver.accept(&tenant, event, &[&one, &two]).await;
+        driver.pass(5);
+        let of_it = driver.deliveries_of(&tenant, event).await;
+        let [given_up, other] = &of_it[..] else { panic!("two deliveries: {of_it:?}") };
+        for delivery in [given_up, other, given_up] {
+            driver.ask(delivery, false).await.unwrap();
+        }
+        driver.pass(clock);
+        driver.cancel(given_up).await.unwrap();
+        driver.pass(-clock);
+        assert_eq!(driver.reopen(given_up).await, Reopened::Reopened);
+        driver.pass(1);
+        let leases = driver.lease().await;
+        let mut made: Vec<_> = leases.iter().map(|lease| (lease.delivery, lease.manual)).collect();
+        let mut expected = vec![(given_up.id, false), (other.id, false), (other.id, true)];
+        made.sort();
+        expected.sort();
+        assert_eq!(made, expected, "{clock} s later");
+        for lease in leases {
+            driver.settle(&lease, replied(200), Next::Delivered).await;
+        }
+    }
 }
 
 pub(super) async fn nothing_can_be_asked_for_what_is_not_there(driver: &mut Driver) {

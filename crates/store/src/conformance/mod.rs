@@ -16,6 +16,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod about;
+mod audit;
+mod backlog;
 mod cancelling;
 mod catalogue;
 mod closing;
@@ -24,6 +26,7 @@ mod driver;
 mod health;
 mod intake;
 pub mod invariants;
+mod keys;
 mod leasing;
 mod manual;
 mod notices;
@@ -32,11 +35,15 @@ mod ownership;
 mod paging;
 mod parking;
 mod recovery;
+mod reopening;
+mod replays;
 mod retention;
 mod samples;
+mod search;
 mod sending;
 mod settling;
 mod shown;
+mod stats;
 mod suite;
 mod throttles;
 mod turns;
@@ -48,7 +55,7 @@ pub use samples::{
     START, attempt, disable, failed, fares, nameless, park, replied, sample_endpoint, sample_event,
     sample_request,
 };
-pub use shown::Shown;
+pub use shown::{Shown, all};
 #[doc(hidden)]
 pub use suite::cases;
 
@@ -64,4 +71,9 @@ pub trait Fixture: Send + 'static {
 
     /// Lets the process that has the store crash, and another one open it.
     async fn reopen(&mut self);
+
+    /// Whether the store forgets statistics by itself, by a clock of its own, so that nobody needs to tell it.
+    fn forgets_by_itself(&self) -> bool {
+        false
+    }
 }

@@ -4,7 +4,7 @@ use super::{Driver, TTL, replied, sample_event};
 use crate::{CLOCK_SLACK, Lease, Leases, NewEvent};
 
 /// Makes a tenant with one ordered endpoint, and accepts events for it.
-async fn ordered(driver: &mut Driver, events: &[&str]) -> Endpoint {
+pub(super) async fn ordered(driver: &mut Driver, events: &[&str]) -> Endpoint {
     let tenant = driver.tenant("acme").await;
     let endpoint = driver.endpoint_with(&tenant, |endpoint| endpoint.ordered = true).await;
     for event in events {
@@ -14,14 +14,14 @@ async fn ordered(driver: &mut Driver, events: &[&str]) -> Endpoint {
 }
 
 /// Leases the only delivery that can be leased, which is the one of this event.
-async fn next(driver: &mut Driver, event: &str) -> Lease {
+pub(super) async fn next(driver: &mut Driver, event: &str) -> Lease {
     let lease = driver.lease_only().await;
     assert_eq!(lease.event.id.as_str(), event);
     lease
 }
 
 /// Leases and delivers what can be leased one after the other, and expects these events.
-async fn deliver(driver: &mut Driver, events: &[&str]) {
+pub(super) async fn deliver(driver: &mut Driver, events: &[&str]) {
     for event in events {
         let lease = next(driver, event).await;
         driver.settle(&lease, replied(200), Next::Delivered).await;
@@ -30,7 +30,7 @@ async fn deliver(driver: &mut Driver, events: &[&str]) {
 }
 
 /// Nothing can be leased before then.
-async fn nothing(driver: &mut Driver, before: Option<Timestamp>) {
+pub(super) async fn nothing(driver: &mut Driver, before: Option<Timestamp>) {
     let Leases { leases, next_due, .. } = driver.lease_until_due(100, 100).await;
     assert!(leases.is_empty() && next_due == before, "{leases:?}, {next_due:?}, {before:?}");
 }

@@ -67,9 +67,13 @@ pub fn attempt(number: u64, started_at: Timestamp, outcome: Outcome) -> Attempt 
         started_at,
         timings: Timings {
             queued: Duration::from_micros(1_500),
+            dns: None,
+            connect: None,
+            tls: None,
             first_byte,
             total: Duration::from_millis(20),
         },
+        request: None,
         outcome,
     }
 }

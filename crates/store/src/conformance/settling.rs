@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use posthaste_model::{
     Attempt, Decision, Delivery, DeliveryId, DeliveryReason, DeliveryState, ErrorClass, Next, Outcome, Reply,
-    Timings,
+    SentRequest, Timings,
 };
 
 use super::{Driver, TTL, failed, replied};
@@ -115,11 +115,21 @@ pub(super) async fn attempts_read_back_whole(driver: &mut Driver) {
     for (number, outcome) in (1..).zip(outcomes) {
         let timings = Timings {
             queued: Duration::from_secs(86_400 * 30),
+            dns: (number % 3 == 0).then_some(Duration::from_micros(7)),
+            connect: (number % 5 == 0).then_some(Duration::from_millis(30)),
+            tls: (number % 4 == 0).then_some(Duration::ZERO),
             first_byte: (number % 2 == 0).then_some(Duration::from_micros(1)),
             total: Duration::from_micros(29_999_999),
         };
         driver.pass(1);
-        let attempt = Attempt { number, timings, ..driver.attempt(outcome) };
+        let request = (number % 2 == 1).then(|| {
+            Box::new(SentRequest {
+                method: "PUT".into(),
+                url: "https://example.com/ü?a=b".into(),
+                headers: vec![("content-type".into(), "text/plain".into()), ("x-a".into(), "\"ü\"".into())],
+            })
+        });
+        let attempt = Attempt { number, timings, request, ..driver.attempt(outcome) };
         reported.push(attempt.clone());
         let retry = driver.unattempted(&lease, Next::Retry { at: driver.now() });
         driver.settle_as(Settlement { attempt: Some(attempt), ..retry }).await;

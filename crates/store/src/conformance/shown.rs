@@ -1,6 +1,6 @@
 use posthaste_model::{Attempt, Delivery, Endpoint, TenantId};
 
-use crate::{DeliveryFilter, EventRecord, Page, Paged, Result, Store};
+use crate::{DeliveryFilter, EventFilter, EventRecord, Order, Page, Paged, Result, Store};
 
 /// Everything that the queries show of a tenant.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,20 +24,26 @@ impl Shown {
     pub async fn of(store: &dyn Store, tenant: &TenantId) -> Result<Self> {
         let everything = DeliveryFilter::default();
         let mut deliveries = Vec::new();
-        for delivery in all(ROWS, |page| store.deliveries(tenant, everything.clone(), page)).await? {
+        for delivery in
+            all(ROWS, |page| store.deliveries(Some(tenant), everything.clone(), Order::NewestFirst, page))
+                .await?
+        {
             let attempts = store.attempts(tenant, delivery.id).await?;
             deliveries.push((delivery, attempts));
         }
         Ok(Self {
             endpoints: all(ROWS, |page| store.endpoints(tenant, page)).await?,
-            events: all(ROWS, |page| store.events(tenant, page)).await?,
+            events: all(ROWS, |page| store.events(Some(tenant), EventFilter::default(), page)).await?,
             deliveries,
         })
     }
 }
 
 /// Turns the pages of a list of `limit` rows each until there is no next one.
-pub(super) async fn all<T, F>(limit: u32, mut list: impl FnMut(Page) -> F) -> Result<Vec<T>>
+///
+/// # Errors
+/// The list's.
+pub async fn all<T, F>(limit: u32, mut list: impl FnMut(Page) -> F) -> Result<Vec<T>>
 where
     F: Future<Output = Result<Paged<T>>>,
 {
@@ -46,7 +52,6 @@ where
     loop {
         let Paged { rows: more, next } = list(page).await?;
         assert!(more.len() <= limit as usize, "a page of {limit} rows has {}", more.len());
-        assert!(next.is_none() || !more.is_empty(), "an empty page says that there is more");
         rows.extend(more);
         let Some(after) = next else { return Ok(rows) };
         page = Page { limit, after: Some(after) };

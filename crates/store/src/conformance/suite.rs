@@ -57,6 +57,20 @@ suite! {$
         what_is_deleted_is_gone,
         a_deleted_tenants_id_begins_anew,
     }
+    keys {
+        a_key_is_found_by_the_digest_of_its_secret,
+        a_key_is_created_once,
+        keys_are_newest_first,
+        a_deleted_key_opens_nothing,
+    }
+    audit {
+        an_entry_reads_back_whole,
+        an_entry_is_kept_once,
+        entries_are_newest_first,
+        the_oldest_entries_are_forgotten,
+        what_tenants_did_pushes_out_nothing_of_others,
+        an_entry_that_seems_old_is_kept_when_there_are_many,
+    }
     paging {
         tenants_are_newest_first,
         topics_are_in_the_order_of_their_names,
@@ -64,7 +78,38 @@ suite! {$
         events_are_newest_first,
         deliveries_are_newest_first,
         pages_do_not_move_when_rows_are_added,
-        deliveries_are_filtered,
+    }
+    search {
+        deliveries_are_found_by_each_condition,
+        conditions_are_combined,
+        who_is_not_there_is_not_searched,
+        a_search_begins_at_none_but_its_own_cursors,
+        what_a_deleted_tenant_left_is_not_found,
+        each_tenants_keep_their_order_among_those_of_all,
+        time_bounds_allow_for_clocks_that_differ,
+        one_is_found_among_many,
+        pages_of_a_search_do_not_move_when_rows_are_added,
+        what_is_sent_to_one_more_endpoint_moves_no_pages,
+        a_delivery_is_found_by_what_it_came_to_last,
+        whatever_ends_badly_is_found,
+        what_retention_removed_is_not_found,
+        events_are_found_by_each_condition,
+        what_is_sent_later_was_matched_after_all,
+    }
+    backlog {
+        an_idle_store_has_no_backlog,
+        what_is_open_is_counted,
+        what_was_left_behind_is_not_counted,
+        what_is_not_there_has_no_backlog,
+    }
+    stats {
+        what_was_counted_adds_up,
+        each_minute_and_each_hour_is_counted,
+        subjects_are_kept_apart,
+        many_are_counted_in_a_call,
+        where_nothing_happened_is_nothing,
+        what_was_counted_goes_with_its_tenant,
+        what_is_old_is_forgotten,
     }
     views {
         a_view_shows_endpoints_and_topics,
@@ -171,6 +216,7 @@ suite! {$
         what_was_asked_for_is_forgotten_where_the_endpoint_closes,
         what_was_asked_for_is_forgotten_where_all_is_gone,
         what_was_asked_for_is_forgotten_where_it_is_given_up,
+        what_was_asked_for_before_it_was_given_up_is_not_made_once_it_is_open,
         nothing_can_be_asked_for_what_is_not_there,
         what_was_asked_for_survives_a_crash,
         an_interrupted_manual_attempt_is_recorded_and_not_made_again,
@@ -194,6 +240,44 @@ suite! {$
         what_is_sent_to_a_closed_endpoint,
         what_is_not_there_cannot_be_sent,
         what_is_sent_does_not_wait_for_its_events_time,
+    }
+    reopening {
+        whatever_is_over_can_be_opened_again,
+        the_retry_policy_begins_anew,
+        what_is_open_stays_as_it_is,
+        at_a_closed_endpoint_nothing_is_opened,
+        at_a_paused_endpoint_it_is_held,
+        a_pause_that_the_endpoint_asked_for_counts,
+        what_is_not_there_cannot_be_opened,
+        each_is_opened_for_itself,
+        what_was_not_over_before_a_time_is_passed_over,
+        many_are_opened_in_a_call,
+        what_is_opened_again_survives_a_crash,
+        opening_is_no_change_of_the_endpoint,
+        what_is_opened_again_waits_for_its_events_time,
+        a_job_passes_over_what_was_only_a_test,
+        at_an_ordered_endpoint_it_takes_the_place_of_its_event,
+        at_an_ordered_endpoint_it_takes_the_place_that_it_had,
+        retention_keeps_what_was_opened_again,
+        retention_follows_a_delivery_that_ends_twice,
+        what_was_settled_before_changes_nothing,
+        a_lease_that_ended_stays_ended,
+        a_late_success_does_not_end_what_was_opened_again,
+        a_crash_gives_back_what_was_opened_again_once,
+        a_manual_attempt_may_end_what_was_opened_again,
+        a_manual_attempt_that_failed_leaves_it_open,
+        a_crash_gives_back_both_kinds_of_attempts,
+    }
+    replays {
+        a_replay_reads_back_whole,
+        a_replay_is_created_once,
+        so_many_replays_of_a_tenant_run_at_a_time,
+        the_oldest_replays_that_are_over_go,
+        a_replay_changes_by_its_version,
+        replays_are_newest_first,
+        each_partition_has_its_tenants_running_replays,
+        a_replay_that_is_not_there_is_missing,
+        replays_go_with_their_tenant,
     }
     health {
         failures_are_counted_from_the_first_on,

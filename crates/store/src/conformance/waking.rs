@@ -77,6 +77,12 @@ pub(super) async fn whatever_is_done_by_hand_wakes(driver: &mut Driver) {
     driver.ask(&delivery, false).await.unwrap();
     woken(driver).await;
     assert!(driver.lease_only().await.manual);
+
+    driver.settle(&lease, replied(500), Next::Exhausted).await;
+    quiet(driver.store(), driver).await;
+    driver.reopen(&delivery).await;
+    woken(driver).await;
+    assert_eq!(driver.lease_only().await.delivery, delivery.id);
 }
 
 /// The next of an ordered endpoint is due when the one before it is over, however it ended.

@@ -37,6 +37,8 @@ impl Catalogue for MemoryStore {
             delete_endpoint(&mut tables, endpoint.id, now);
         }
         tables.tenants.remove(&number);
+        tables.replays.retain(|_, replay| replay.tenant != *id);
+        tables.counts.retain(|(of, ..), _| of.tenant() != Some(id));
         Ok(())
     }
 

@@ -3,16 +3,20 @@
 //! Everything is found by looking at everything. Nothing is derived, cached or kept twice: what the queries show is
 //! what is stored.
 
+mod audit;
 mod catalogue;
 mod deliveries;
 mod intake;
+mod keys;
 mod leasing;
 mod notices;
 mod queries;
 mod recovery;
 mod repairs;
+mod replays;
 mod retention;
 mod settling;
+mod stats;
 mod tables;
 
 use std::{

@@ -1,12 +1,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use posthaste_model::{
-    Attempt, Delivery, DeliveryId, DeliveryReason, DeliveryState, Endpoint, EndpointId, EndpointState, Event,
-    Tenant, TenantId, Timestamp, Topic, TopicName,
+    ApiKey, Attempt, AuditEntry, Counts, Delivery, DeliveryId, DeliveryReason, DeliveryState, Endpoint,
+    EndpointId, EndpointState, Event, Tenant, TenantId, Timestamp, Topic, TopicName,
 };
 use posthaste_store::{
-    Cursor, Epoch, EventRecord, KeyId, LeaseId, Missing, Notice, Page, Paged, Partition, Result, StoreError,
-    Throttle,
+    Cursor, Epoch, EventRecord, KeyDigest, KeyId, LeaseId, Missing, Notice, Order, Page, Paged, Partition,
+    Replay, Result, StoreError, Stretch, Subject, Throttle,
 };
 
 /// What is stored. Rows have numbers that grow and are never used again, whatever they are of.
@@ -23,6 +23,12 @@ pub(super) struct Tables {
     /// Manual attempts that were asked for and are not leased yet.
     pub(super) requests: BTreeMap<u64, RequestRow>,
     pub(super) notices: Vec<Notice>,
+    pub(super) replays: BTreeMap<u64, Replay>,
+    pub(super) keys: BTreeMap<u64, (ApiKey, KeyDigest)>,
+    /// In the order in which they came.
+    pub(super) audit: Vec<AuditEntry>,
+    /// What was counted, by when the stretch began in Unix milliseconds.
+    pub(super) counts: BTreeMap<(Subject, Stretch, i64), Counts>,
     pub(super) owners: BTreeMap<Partition, Owner>,
     /// Until when what was leased under a released epoch is spared. No two holds have the same epoch.
     pub(super) released: BTreeMap<Epoch, Timestamp>,
@@ -245,8 +251,26 @@ pub(super) fn page<T>(
     rows: impl DoubleEndedIterator<Item = ((u64, u64), T)>,
     page: &Page,
 ) -> Result<Paged<T>> {
-    let before = page.after.as_ref().map_or(Ok((u64::MAX, u64::MAX)), key)?;
-    let mut left = rows.rev().filter(|(key, _)| *key < before).peekable();
+    page_in(Order::NewestFirst, rows, page)
+}
+
+/// A page of rows with keys that grow.
+pub(super) fn page_in<T>(
+    order: Order,
+    rows: impl DoubleEndedIterator<Item = ((u64, u64), T)>,
+    page: &Page,
+) -> Result<Paged<T>> {
+    let from = page.after.as_ref().map(key).transpose()?;
+    let mut rows: Box<dyn Iterator<Item = _>> = match order {
+        Order::NewestFirst => Box::new(rows.rev()),
+        Order::OldestFirst => Box::new(rows),
+    };
+    let is_left = |key: (u64, u64)| match (from, order) {
+        (None, _) => true,
+        (Some(from), Order::NewestFirst) => key < from,
+        (Some(from), Order::OldestFirst) => key > from,
+    };
+    let mut left = rows.by_ref().filter(|(key, _)| is_left(*key)).peekable();
     let (mut rows, mut last) = (Vec::new(), None);
     for ((first, second), row) in left.by_ref().take(page.limit as usize) {
         rows.push(row);

@@ -1,7 +1,8 @@
-use posthaste_model::{EndpointState, HealthEffect, Period, RateLimit};
-use proptest::{collection::vec, prelude::*};
+use posthaste_model::{DeliveryState, EndpointState, ErrorClass, HealthEffect, Period, RateLimit};
+use posthaste_store::Order;
+use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::op::{Ask, Came, Change, Op, Publication, Throttled, Wants};
+use super::op::{Age, Ask, Came, Change, Op, Publication, Throttled, Wanted, Wants};
 
 /// Operations in an order that is likely to lead somewhere.
 pub fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -22,6 +23,13 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (1..15_u8).prop_map(|secs| Op::Pass { secs }),
         5 => (index.clone(), prop::bool::weighted(0.4)).prop_map(|(delivery, force)| Op::Retry { delivery, force }),
         2 => index.clone().prop_map(|delivery| Op::Cancel { delivery }),
+        6 => (mostly_first(), vec(index.clone(), 1..6), prop::bool::weighted(0.7))
+            .prop_map(|(tenant, deliveries, over)| Op::Reopen { tenant, deliveries, over }),
+        5 => (searched(), wanted(), order(), limit())
+            .prop_map(|(tenant, wanted, order, limit)| Op::Search { tenant, wanted, order, limit }),
+        2 => (searched(), prop::option::weighted(0.3, 0..2_u8), any::<bool>(), age(), limit()).prop_map(
+            |(tenant, topic, unmatched, age, limit)| Op::SearchEvents { tenant, topic, unmatched, age, limit }
+        ),
         3 => (0..8_u8, index.clone()).prop_map(|(event, endpoint)| Op::Send { event, endpoint }),
         2 => (0..8_usize).prop_map(|notice| Op::Forget { notice }),
         4 => (0..3_u8, state(), wants())
@@ -42,6 +50,57 @@ fn op() -> impl Strategy<Value = Op> {
         2 => prop::bool::weighted(0.8).prop_map(|recover| Op::Crash { recover }),
         3 => (1..4_u32).prop_map(|limit| Op::Prune { limit }),
     ]
+}
+
+/// Mostly the tenant that has endpoints from the beginning.
+fn mostly_first() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0_u8), 1 => 0..3_u8]
+}
+
+fn searched() -> impl Strategy<Value = Option<u8>> {
+    prop::option::weighted(0.6, mostly_first())
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    select(&[Order::NewestFirst, Order::OldestFirst][..])
+}
+
+fn limit() -> impl Strategy<Value = u32> {
+    select(&[1, 2, 3, 100][..])
+}
+
+fn age() -> impl Strategy<Value = Age> {
+    let secs = || prop::option::weighted(0.15, 0..40_u8);
+    (secs(), secs()).prop_map(|(since, until)| Age { since, until })
+}
+
+/// Mostly few conditions, so that something is found.
+fn wanted() -> impl Strategy<Value = Wanted> {
+    let states = prop_oneof![3 => Just(Vec::new()), 2 => vec(select(&DeliveryState::ALL[..]), 1..4)];
+    let status = select(&[(200, 299), (500, 599), (429, 429), (100, 599), (300, 499)][..]);
+    let error =
+        select(&[ErrorClass::Timeout, ErrorClass::Dns, ErrorClass::Internal, ErrorClass::Unknown][..]);
+    let rarely = 0.06;
+    (
+        states,
+        prop::option::weighted(rarely, 0..64_usize),
+        prop::option::weighted(rarely, 0..8_u8),
+        prop::option::weighted(rarely, 0..2_u8),
+        prop::option::weighted(rarely, status),
+        prop::option::weighted(rarely, error),
+        prop::bool::weighted(0.3),
+        age(),
+    )
+        .prop_map(|(states, endpoint, event, topic, status, error, failed, age)| Wanted {
+            states,
+            endpoint,
+            event,
+            topic,
+            status,
+            error,
+            failed,
+            age,
+        })
 }
 
 /// None at all, or less than a crash takes: what an embedded store forgets then would be over anyhow.

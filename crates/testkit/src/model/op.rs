@@ -1,4 +1,5 @@
-use posthaste_model::{EndpointState, HealthEffect, RateLimit};
+use posthaste_model::{DeliveryState, EndpointState, ErrorClass, HealthEffect, RateLimit};
+use posthaste_store::Order;
 
 /// Something that is done to a store. Numbers name one of what there is, counted round.
 #[derive(Debug, Clone)]
@@ -93,6 +94,39 @@ pub enum Op {
         /// Which, of all that were ever made.
         delivery: usize,
     },
+    /// Deliveries of a tenant are opened again.
+    Reopen {
+        /// Whose.
+        tenant: u8,
+        /// Which, of all that were ever made, whosever they are.
+        deliveries: Vec<usize>,
+        /// Whether only its own that are over are counted.
+        over: bool,
+    },
+    /// Deliveries are searched.
+    Search {
+        /// Of which tenant; none: of all.
+        tenant: Option<u8>,
+        /// What is wanted.
+        wanted: Wanted,
+        /// In which order.
+        order: Order,
+        /// How many on a page.
+        limit: u32,
+    },
+    /// Events are searched.
+    SearchEvents {
+        /// Of which tenant; none: of all.
+        tenant: Option<u8>,
+        /// Of which topic.
+        topic: Option<u8>,
+        /// Whether only those that matched nobody.
+        unmatched: bool,
+        /// When they were accepted.
+        age: Age,
+        /// How many on a page.
+        limit: u32,
+    },
     /// An event is sent to one more endpoint.
     Send {
         /// Its id, of a few.
@@ -146,6 +180,36 @@ pub enum Op {
     },
 }
 
+/// Which deliveries are wanted.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// In which states.
+    pub states: Vec<DeliveryState>,
+    /// To which endpoint, of all that were ever made.
+    pub endpoint: Option<usize>,
+    /// Of which event, of a few.
+    pub event: Option<u8>,
+    /// Of which topic.
+    pub topic: Option<u8>,
+    /// With which last status.
+    pub status: Option<(u16, u16)>,
+    /// With which last error.
+    pub error: Option<ErrorClass>,
+    /// Whether an attempt has failed.
+    pub failed: bool,
+    /// When their events were accepted.
+    pub age: Age,
+}
+
+/// When something was accepted.
+#[derive(Debug, Clone)]
+pub struct Age {
+    /// So many seconds ago at the most.
+    pub since: Option<u8>,
+    /// More than so many seconds ago.
+    pub until: Option<u8>,
+}
+
 /// How an endpoint wants its deliveries.
 #[derive(Debug, Clone, Default)]
 pub struct Wants {
@@ -158,7 +222,7 @@ pub struct Wants {
 }
 
 /// What is asked for in a lease call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Ask {
     /// How many in a turn.
     pub per_endpoint: usize,

@@ -4,8 +4,8 @@ use posthaste_model::{
     Attempt, AttemptId, Endpoint, EndpointId, ErrorClass, Health, Outcome, Tenant, TenantId, Timestamp, Topic,
 };
 use posthaste_store::{
-    Notice, Page, Told,
-    conformance::{Shown, invariants, invariants::Broken, nameless},
+    Backlog, Notice, Page, Scope, Told,
+    conformance::{Shown, nameless},
 };
 
 use super::side::{Side, tenant_id};
@@ -18,6 +18,8 @@ pub(super) struct Sight {
     /// What the tenants' events would be matched against.
     views: BTreeMap<TenantId, Vec<Endpoint>>,
     pub(super) tenants: BTreeMap<TenantId, Shown>,
+    /// What is open of all, of the tenants, and of their endpoints.
+    backlog: Vec<Backlog>,
     /// When, about which endpoint, what, without the names and the order that every store has of its own.
     notices: Vec<(Timestamp, EndpointId, String)>,
 }
@@ -30,6 +32,7 @@ impl Sight {
             topics: store.topics(Page::first(10)).await.expect("topics").rows,
             views: BTreeMap::new(),
             tenants: BTreeMap::new(),
+            backlog: Vec::new(),
             notices: Vec::new(),
         };
         for (_, Notice { endpoint, at, told, .. }) in side.notices().await {
@@ -40,8 +43,12 @@ impl Sight {
             sight.notices.push((at, endpoint, told));
         }
         sight.notices.sort();
+        let mut scopes = vec![Scope::All];
         for tenant in (0..3).map(tenant_id) {
             let Ok(shown) = Shown::of(store, &tenant).await else { continue };
+            scopes.push(Scope::Tenant(tenant.clone()));
+            let endpoints = shown.endpoints.iter().map(|endpoint| endpoint.id);
+            scopes.extend(endpoints.map(|endpoint| Scope::Endpoint(tenant.clone(), endpoint)));
             sight.tenants.insert(tenant.clone(), shown);
             let view = store.view(&tenant).await.expect("the view of a tenant that is shown");
             let topics = sight.topics.iter().map(|topic| (topic.name.clone(), Arc::new(topic.clone())));
@@ -54,12 +61,10 @@ impl Sight {
             });
             sight.views.insert(tenant, endpoints.collect());
         }
+        for scope in scopes {
+            sight.backlog.push(store.backlog(scope, side.now()).await.expect("the backlog of what is shown"));
+        }
         sight
-    }
-
-    /// What is wrong with it.
-    pub(super) fn broken(&self) -> Vec<Broken> {
-        self.tenants.values().flat_map(invariants::broken_in).collect()
     }
 
     /// The same without the names, the words and the order that every store has of its own.

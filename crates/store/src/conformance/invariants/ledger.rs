@@ -20,7 +20,7 @@ pub(super) struct Ledger<'a> {
     /// How often each was changed: what is said of an endpoint as it was before counts for nothing.
     changes: HashMap<EndpointId, u32>,
     /// Sent by hand, whatever time their events were to be delivered at.
-    sent: HashSet<(EndpointId, &'a EventId)>,
+    at_once: HashSet<(EndpointId, &'a EventId)>,
     waiting: Waiting<'a>,
     live: HashMap<DeliveryId, LiveLease<'a>>,
     /// Manual attempts that were asked for and not leased: when, and whether they are forced.
@@ -69,8 +69,9 @@ impl<'a> Ledger<'a> {
                 self.asked.entry(*delivery).or_default().push((*now, *force));
             }
             Step::Cancelled(delivery) => self.cancel(delivery),
+            Step::Reopened(delivery) => self.reopen(delivery),
             Step::Sent { tenant, event, endpoint } => {
-                self.sent.insert((*endpoint, event));
+                self.at_once.insert((*endpoint, event));
                 self.wait(tenant, event, *endpoint);
             }
             Step::Pruned { partition } => {
@@ -153,9 +154,9 @@ impl<'a> Ledger<'a> {
     }
 
     fn judge_automatic(&mut self, lease: &'a Lease, now: Timestamp) {
-        let Self { endpoints, delivered, breaches, sent, .. } = self;
+        let Self { endpoints, delivered, breaches, at_once, .. } = self;
         let (id, event) = (lease.endpoint.id, &lease.event);
-        breaches.unless(event.due_at() <= now || sent.contains(&(id, &event.id)), 3, || {
+        breaches.unless(event.due_at() <= now || at_once.contains(&(id, &event.id)), 3, || {
             format!("leased at {now}, before its event was to be delivered: {lease:?}")
         });
         breaches.unless(!delivered.contains(&lease.delivery), 5, || {
@@ -198,6 +199,18 @@ impl<'a> Ledger<'a> {
     fn cancel(&mut self, delivery: &Delivery) {
         self.live.remove(&delivery.id);
         self.waiting.remove(delivery.endpoint, &delivery.event);
+    }
+
+    fn reopen(&mut self, delivery: &'a Delivery) {
+        let Delivery { id, tenant, event, endpoint, .. } = delivery;
+        let open = self.live.contains_key(id) || self.waiting.has(*endpoint, event);
+        self.breaches.unless(!open, 1, || format!("opened again, though it was not over: {delivery:?}"));
+        let (closed, state) = (!self.is_open(*endpoint), self.endpoints.get(endpoint));
+        self.breaches
+            .unless(!closed, 8, || format!("opened again at an endpoint that is {state:?}: {delivery:?}"));
+        self.delivered.remove(id);
+        self.at_once.remove(&(*endpoint, event));
+        self.wait(tenant, event, *endpoint);
     }
 
     /// Ends what was left behind; answers with how many leases, and how many of what may have been removed.

@@ -48,6 +48,10 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    pub(super) fn has(&self, endpoint: EndpointId, event: &EventId) -> bool {
+        self.0.get(&endpoint).is_some_and(|events| events.contains_key(event))
+    }
+
     /// Its endpoint was disabled or deleted.
     pub(super) fn end(&mut self, endpoint: EndpointId) {
         self.0.remove(&endpoint);

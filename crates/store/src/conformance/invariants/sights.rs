@@ -26,27 +26,40 @@ pub(super) fn times_fit_the_state(delivery: &Delivery, breaches: &mut Breaches) 
 }
 
 pub(super) fn attempts_fit_the_delivery(delivery: &Delivery, attempts: &[Attempt], breaches: &mut Breaches) {
-    let success = |attempt: &Attempt| attempt.outcome.status().is_some_and(|s| (200..300).contains(&s));
     let numbers: Vec<u32> = attempts.iter().map(|attempt| attempt.number).collect();
     breaches.unless(numbers.iter().copied().eq(1..=delivery.attempts), 2, || {
         format!("the attempts are numbered {numbers:?}: {delivery:?}")
     });
-    breaches.unless(delivery.state != DeliveryState::Delivered || attempts.iter().any(success), 2, || {
+    breaches.unless(delivery.state != DeliveryState::Delivered || attempts.iter().any(is_success), 2, || {
         format!("delivered without a 2xx: {delivery:?}, {attempts:?}")
     });
-    // Those that nobody asked for: they alone are charged, and none of them follows a success.
-    let automatic: Vec<&Attempt> = attempts.iter().filter(|attempt| !attempt.manual).collect();
-    breaches.unless(delivery.failures as usize <= automatic.len(), 3, || {
+    // Those that nobody asked for: they alone are charged.
+    let automatic = attempts.iter().filter(|attempt| !attempt.manual).count();
+    breaches.unless(delivery.failures as usize <= automatic, 3, || {
         format!("more failures than attempts: {delivery:?}, {attempts:?}")
     });
     breaches.unless(attempts.iter().all(|attempt| attempt.started_at >= delivery.created_at), 3, || {
         format!("an attempt before the event was accepted: {delivery:?}, {attempts:?}")
     });
-    let repeated = automatic.iter().rev().skip(1).any(|attempt| success(attempt));
+}
+
+/// `reopened`: how often the delivery was opened again. Each time allows one success before the last attempt.
+pub(super) fn nothing_follows_a_success(
+    delivery: &Delivery,
+    attempts: &[Attempt],
+    reopened: usize,
+    breaches: &mut Breaches,
+) {
+    let automatic = attempts.iter().filter(|attempt| !attempt.manual);
+    let repeated = automatic.rev().skip(1).filter(|attempt| is_success(attempt)).count();
     let fault = attempts.iter().any(|attempt| attempt.outcome.error() == Some(ErrorClass::Unknown));
-    breaches.unless(!repeated || fault, 5, || {
+    breaches.unless(repeated <= reopened || fault, 5, || {
         format!("repeated after a success, without a fault: {delivery:?}, {attempts:?}")
     });
+}
+
+fn is_success(attempt: &Attempt) -> bool {
+    attempt.outcome.status().is_some_and(|status| (200..300).contains(&status))
 }
 
 /// `endpoint`: its state; none: it is no more.

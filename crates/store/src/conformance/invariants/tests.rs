@@ -133,6 +133,21 @@ fn a_repetition_after_a_fault_is_none() {
 }
 
 #[test]
+fn a_repetition_of_what_was_opened_again_is_none() {
+    let mut shown = shown();
+    shown.deliveries[0].1 =
+        vec![numbered(1, replied(200)), numbered(2, replied(200)), numbered(3, replied(200))];
+    shown.deliveries[0].0.attempts = 3;
+    let delivery = shown.deliveries[0].0.clone();
+    let another = Delivery { id: DeliveryId::mint(at(0), [2; 10]), ..delivery.clone() };
+    let times = |times: usize, of: &Delivery| vec![Step::Reopened(of.clone()); times];
+    let broken = |steps: &[Step]| broken_after(steps, &shown).iter().map(|b| b.invariant).collect::<Vec<_>>();
+    assert_eq!(broken(&times(2, &delivery)), [0; 0]);
+    assert_eq!(broken(&times(1, &delivery)), [5], "once for each time");
+    assert_eq!(broken(&times(2, &another)), [5], "for itself alone");
+}
+
+#[test]
 fn a_repetition_by_hand_is_none() {
     let mut shown = shown();
     shown.deliveries[0].0.attempts = 5;
@@ -200,6 +215,12 @@ fn turn(lease: &Lease, state: Option<EndpointState>) -> Step {
 fn cancel(lease: &Lease) -> Step {
     let (delivery, _) = shown().deliveries.remove(0);
     Step::Cancelled(Delivery { id: lease.delivery, event: lease.event.id.clone(), ..delivery })
+}
+
+fn reopen(lease: &Lease) -> Step {
+    let (delivery, _) = shown().deliveries.remove(0);
+    let (id, event) = (lease.delivery, lease.event.id.clone());
+    Step::Reopened(Delivery { id, event, endpoint: lease.endpoint.id, ..delivery })
 }
 
 fn recover(epoch: u64, now: Timestamp, interrupted: u64) -> Step {
@@ -324,6 +345,39 @@ fn what_is_done_by_hand_and_may_not_be() {
 }
 
 #[test]
+fn what_is_opened_again_and_may_not_be() {
+    use EndpointState::{Disabled, Enabled, Paused};
+    use Next::{Delivered, Exhausted, Retry};
+    use Settled::{Applied, Stale};
+
+    for next in [Delivered, Exhausted] {
+        check_steps(&[], |l| vec![give(&l), settle(&l, next, Applied), reopen(&l), give(&l)]);
+        check_steps(&[], |l| vec![give(&l), settle(&l, next, Applied), turn(&l, Some(Paused)), reopen(&l)]);
+    }
+    check_steps(&[], |l| vec![cancel(&l), reopen(&l), give(&l), settle(&l, Delivered, Applied), reopen(&l)]);
+    check_steps(&[], |l| {
+        let again = Lease { id: LeaseId { number: 2, ..l.id }, ..l.clone() };
+        let stale = settle(&l, Delivered, Stale);
+        vec![give(&l), cancel(&l), reopen(&l), give(&again), stale, settle(&again, Delivered, Applied)]
+    });
+    check_steps(&[], |l| {
+        vec![turn(&l, Some(Disabled)), turn(&l, Some(Enabled)), reopen(&l), give(&l), recover(2, at(1), 1)]
+    });
+
+    check_steps(&[1], |l| vec![reopen(&l)]);
+    check_steps(&[1], |l| vec![give(&l), reopen(&l)]);
+    check_steps(&[1], |l| vec![give(&l), settle(&l, Retry { at: at(9) }, Applied), reopen(&l)]);
+    check_steps(&[1], |l| vec![cancel(&l), reopen(&l), reopen(&l)]);
+    check_steps(&[5], |l| {
+        let delivered = settle(&l, Delivered, Applied);
+        vec![give(&l), delivered.clone(), reopen(&l), give(&l), delivered, give(&l)]
+    });
+    for closed in [Some(Disabled), None] {
+        check_steps(&[8], |l| vec![cancel(&l), turn(&l, closed), reopen(&l)]);
+    }
+}
+
+#[test]
 fn what_is_sent_before_its_time() {
     let later = |l: &Lease| {
         let options = EventOptions { deliver_at: Some(at(5)), ..EventOptions::default() };
@@ -340,6 +394,17 @@ fn what_is_sent_before_its_time() {
         let sent =
             Step::Sent { tenant: tenant(), event: lease.event.id.clone(), endpoint: lease.endpoint.id };
         vec![accepted, sent, give(&lease)]
+    });
+    // Opened again, it waits for its time, also where it did not before.
+    check_steps(&[3], |l| {
+        let (accepted, lease) = later(&l);
+        vec![cancel(&l), accepted, cancel(&lease), reopen(&lease), give(&lease)]
+    });
+    check_steps(&[3], |l| {
+        let (accepted, lease) = later(&l);
+        let sent =
+            Step::Sent { tenant: tenant(), event: lease.event.id.clone(), endpoint: lease.endpoint.id };
+        vec![cancel(&l), accepted, sent, cancel(&lease), reopen(&lease), give(&lease)]
     });
 }
 
@@ -380,6 +445,11 @@ fn an_ordered_endpoint_has_its_order() {
         let manual = by_hand(&l, 2);
         vec![ask(&l, false), give(&manual), settle(&manual, Delivered, Applied), give(&next)]
     });
+    check(&[], |l, next| {
+        let (over, after) = (settle(&l, Exhausted, Applied), settle(&l, Delivered, Applied));
+        vec![give(&l), over, reopen(&l), give(&l), after, give(&next)]
+    });
+    check(&[4], |l, next| vec![give(&l), settle(&l, Exhausted, Applied), reopen(&l), give(&next)]);
     check(&[4], |_, next| vec![give(&next)]);
     check(&[4], |l, next| vec![give(&l), give(&next)]);
     check(&[4], |l, next| vec![give(&l), settle(&l, Retry { at: at(9) }, Applied), give(&next)]);

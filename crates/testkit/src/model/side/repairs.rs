@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use posthaste_model::{EndpointId, EventId, TenantId};
-use posthaste_store::{Result, Sent, StoreError, conformance::invariants::Step};
+use posthaste_store::{Reopened, Result, Sent, StoreError, conformance::invariants::Step};
 
 use super::{Side, event_id, text};
 
@@ -26,6 +26,29 @@ impl Side {
             self.steps.push(Step::Cancelled(shown));
         }
         repaired(&cancelled)
+    }
+
+    pub(super) async fn reopen(&mut self, tenant: &TenantId, deliveries: &[usize], over: bool) -> String {
+        let mut known = Vec::new();
+        for (of, delivery) in &self.deliveries {
+            let is_over = async || {
+                let shown = self.store().delivery(of, *delivery).await;
+                of == tenant && shown.is_ok_and(|shown| shown.state.is_final())
+            };
+            if !over || is_over().await {
+                known.push(*delivery);
+            }
+        }
+        let wanted = deliveries.iter().filter_map(|n| known.get(n % known.len().max(1)).copied());
+        let wanted: Vec<_> = wanted.collect();
+        let reopened = self.store().reopen(tenant, wanted.clone(), None, self.now).await;
+        for (delivery, reopened) in wanted.into_iter().zip(reopened.iter().flatten()) {
+            if *reopened == Reopened::Reopened {
+                let shown = self.store().delivery(tenant, delivery).await.expect("what was opened again");
+                self.steps.push(Step::Reopened(shown));
+            }
+        }
+        text(&reopened)
     }
 
     pub(super) async fn send(&mut self, tenant: &TenantId, event: u8, endpoint: EndpointId) -> String {
