@@ -7,7 +7,7 @@ use crate::{
     endpoints,
     fault::{Fault, Outcome},
     key::millis,
-    rows,
+    replays, rows,
     state::next_version,
     store::SqliteStore,
     writer::Work,
@@ -48,6 +48,7 @@ impl Catalogue for SqliteStore {
                 for no in endpoints::nos(work.conn, card.no)? {
                     endpoints::delete(work, no, millis(now))?;
                 }
+                replays::forget(work.conn, card.no)?;
                 work.conn
                     .prepare_cached("UPDATE tenants SET deleted_at = ? WHERE no = ?")?
                     .execute((millis(now), card.no))?;
@@ -211,6 +212,11 @@ pub(crate) fn find_tenant(conn: &Connection, id: &TenantId) -> Outcome<Option<(T
     found.next()?.map(|row| Ok((tenant(row)?, row.get(4)?))).transpose()
 }
 
+/// The number of a tenant that is not deleted.
+pub(crate) fn tenant_no(conn: &Connection, id: &TenantId) -> Outcome<i64> {
+    Ok(find_tenant(conn, id)?.ok_or(Fault::missing(Missing::Tenant))?.1)
+}
+
 fn tenant(row: &Row<'_>) -> Outcome<Tenant> {
     Ok(Tenant {
         id: rows::parse(&row.get::<_, String>(0)?)?,
@@ -244,13 +250,13 @@ pub(crate) fn topic(row: &Row<'_>) -> Outcome<Topic> {
 }
 
 /// The place that a cursor names, where lists are ordered by number.
-fn number_cursor(page: &Page) -> Outcome<Option<i64>> {
+pub(crate) fn number_cursor(page: &Page) -> Outcome<Option<i64>> {
     let parse = |Cursor(text): &Cursor| text.parse().map_err(|_| StoreError::InvalidCursor.into());
     page.after.as_ref().map(parse).transpose()
 }
 
 /// Collects a page from rows of which one more than its limit was asked for. `read` gives each its cursor.
-fn paged<T>(
+pub(crate) fn paged<T>(
     mut found: rusqlite::Rows<'_>,
     page: &Page,
     read: impl Fn(&Row<'_>) -> Outcome<(T, String)>,

@@ -171,9 +171,9 @@ fn write(work: &mut Work<'_>, tenant_no: i64, event: &Event, targets: &[Target])
             options.test,
         ))?;
     for (n, Target { no, endpoint }) in (0..).zip(targets) {
-        let key = DeliveryKey { seq, n };
+        let (whose, key) = (Whose { tenant_no, endpoint_no: *no }, DeliveryKey { seq, n });
         if endpoint.state == EndpointState::Disabled {
-            insert(work.conn, *no, key, Stands::SkippedAt(accepted_at), retention)?;
+            insert(work.conn, whose, key, Stands::SkippedAt(accepted_at), retention)?;
             continue;
         }
         let place = if endpoint.ordered && options.deliver_at.is_none() {
@@ -181,22 +181,29 @@ fn write(work: &mut Work<'_>, tenant_no: i64, event: &Event, targets: &[Target])
         } else {
             due_at
         };
-        schedule(work, *no, Place { due_at: place, key }, due_at, retention)?;
+        schedule(work, whose, Place { due_at: place, key }, due_at, retention)?;
     }
     Ok(targets.len() as u32)
+}
+
+/// By whose event a delivery comes to be, and to whom it goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose {
+    pub(crate) tenant_no: i64,
+    pub(crate) endpoint_no: i64,
 }
 
 /// Writes a delivery that is due at a time, and has a place in the queue of its endpoint. So long after it is over retention
 /// looks at its event, if it does for the sake of this one.
 pub(crate) fn schedule(
     work: &mut Work<'_>,
-    endpoint_no: i64,
+    whose: Whose,
     place: Place,
     due_at: i64,
     look_after: Option<i64>,
 ) -> Outcome<()> {
-    insert(work.conn, endpoint_no, place.key, Stands::Scheduled { place: place.due_at, due_at }, look_after)?;
-    work.state.schedule.add_due(endpoint_no, place, due_at);
+    insert(work.conn, whose, place.key, Stands::Scheduled { place: place.due_at, due_at }, look_after)?;
+    work.state.schedule.add_due(whose.endpoint_no, place, due_at);
     Ok(())
 }
 
@@ -208,29 +215,34 @@ enum Stands {
 
 fn insert(
     conn: &Connection,
-    endpoint_no: i64,
+    Whose { tenant_no, endpoint_no }: Whose,
     key: DeliveryKey,
     stands: Stands,
     look_after: Option<i64>,
 ) -> Outcome<()> {
-    let (state, place, attempt_at, completed_at) = match stands {
-        Stands::Scheduled { place, due_at } => {
-            (RowState::Scheduled, Some(place), (due_at != place).then_some(due_at), None)
+    let (state, queued_at, kept_place, attempt_at, completed_at) = match stands {
+        Stands::Scheduled { place, due_at } if place == due_at => {
+            (RowState::Scheduled, Some(place), None, None, None)
         }
-        Stands::SkippedAt(at) => (RowState::Skipped, None, None, Some(at)),
+        Stands::Scheduled { place, due_at } => {
+            (RowState::Scheduled, Some(place), Some(place), Some(due_at), None)
+        }
+        Stands::SkippedAt(at) => (RowState::Skipped, None, None, None, Some(at)),
     };
     conn.prepare_cached(
         "INSERT INTO deliveries
-             (event_seq, n, endpoint_no, state, leases, attempts, failures, due_at, attempt_at, completed_at,
-              look_after_ms)
-         VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?)",
+             (event_seq, n, tenant_no, endpoint_no, state, leases, attempts, failures, due_at, place, attempt_at,
+              completed_at, look_after_ms)
+         VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?)",
     )?
     .execute((
         key.seq,
         key.n,
+        tenant_no,
         endpoint_no,
         state as i64,
-        place,
+        queued_at,
+        kept_place,
         attempt_at,
         completed_at,
         look_after,

@@ -63,6 +63,11 @@ impl LiveLeases {
         self.of_endpoint.contains_key(&endpoint_no)
     }
 
+    /// How many of an endpoint's are live.
+    pub(crate) fn count_of(&self, endpoint_no: i64) -> usize {
+        self.of_endpoint.get(&endpoint_no).copied().unwrap_or(0)
+    }
+
     /// The endpoints that have one.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = i64> {
         self.of_endpoint.keys().copied()

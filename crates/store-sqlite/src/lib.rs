@@ -9,9 +9,14 @@
 //!
 //! This is the only crate that knows SQL.
 
+mod api_keys;
+mod audit;
+mod backlog;
 mod catalogue;
 mod deliveries;
+mod delivery_search;
 mod endpoints;
+mod event_search;
 mod fault;
 mod given_up;
 mod health;
@@ -29,14 +34,18 @@ mod queries;
 mod queue;
 mod readers;
 mod recovery;
+mod reopening;
 mod repairs;
+mod replays;
 mod retention;
 mod rows;
 mod schedule;
 mod schema;
+mod search;
 mod settling;
 mod shared;
 mod state;
+mod stats;
 mod store;
 mod throttles;
 mod turns;

@@ -60,7 +60,8 @@ pub(crate) fn impose(work: &mut Work<'_>, endpoint_no: i64, now: i64) -> Outcome
     work.conn
         .prepare_cached(
             "UPDATE deliveries SET attempt_at = due_at,
-                 due_at = (SELECT max(accepted_at, ifnull(deliver_at, accepted_at)) FROM events WHERE seq = event_seq)
+                 due_at = ifnull(place,
+                     (SELECT max(accepted_at, ifnull(deliver_at, accepted_at)) FROM events WHERE seq = event_seq))
              WHERE endpoint_no = ? AND due_at IS NOT NULL",
         )?
         .execute([endpoint_no])?;

@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension as _;
 use crate::{
     endpoints,
     fault::{Fault, Outcome},
-    intake,
+    intake::{self, Whose},
     key::{DeliveryKey, millis},
     manual, queue,
     rows::{self, RowState},
@@ -47,15 +47,15 @@ impl Repairs for SqliteStore {
 }
 
 /// A delivery that is to be put right.
-struct Found {
-    key: DeliveryKey,
-    endpoint_no: i64,
-    state: DeliveryState,
+pub(crate) struct Found {
+    pub(crate) key: DeliveryKey,
+    pub(crate) endpoint_no: i64,
+    pub(crate) state: DeliveryState,
     /// None: the endpoint is deleted.
     endpoint: Option<EndpointState>,
 }
 
-fn find(work: &mut Work<'_>, tenant: &TenantId, id: DeliveryId) -> Outcome<Found> {
+pub(crate) fn find(work: &mut Work<'_>, tenant: &TenantId, id: DeliveryId) -> Outcome<Found> {
     let tenant_no = work.state.tenant(work.conn, tenant)?.no;
     let key = DeliveryKey::of(id);
     let leased = work.state.leases().contains(key);
@@ -148,7 +148,8 @@ fn send(
     let place = if endpoint.ordered { place } else { now };
     // The first delivery of an event must say when that is over: retention may have come by, and looks for it no more.
     let look_after = retention.or((next == 0).then_some(0));
-    intake::schedule(work, endpoint_no, Place { due_at: place, key }, now, look_after)?;
+    let whose = Whose { tenant_no, endpoint_no };
+    intake::schedule(work, whose, Place { due_at: place, key }, now, look_after)?;
     work.state.wake();
     Ok(Sent { delivery: key.id(accepted_at), created: true })
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use posthaste_model::{
     Attempt, AttemptId, Delivery, DeliveryReason, DeliveryState, Endpoint, EndpointId, EndpointSecret,
     EndpointState, ErrorClass, Event, EventOptions, Health, Outcome as AttemptOutcome, Payload, Period,
-    Reply, Sealed, Timestamp, Timings,
+    Reply, Sealed, SentRequest, Timestamp, Timings,
 };
 use posthaste_store::EventRecord;
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -222,21 +222,22 @@ fn options(row: &Row<'_>) -> Outcome<EventOptions> {
 
 /// The columns that [`delivery`] reads.
 pub(crate) const DELIVERY: &str = "d.event_seq, d.n, e.id, e.topic, e.accepted_at, p.id, p.state, d.state, \
-     d.attempts, d.failures, ifnull(d.attempt_at, d.due_at), d.last_status, d.last_error, d.completed_at \
-     FROM events e JOIN deliveries d ON d.event_seq = e.seq JOIN endpoints p ON p.no = d.endpoint_no";
+     d.attempts, d.failures, ifnull(d.attempt_at, d.due_at), d.last_status, d.last_error, d.completed_at, t.id \
+     FROM events e JOIN deliveries d ON d.event_seq = e.seq JOIN endpoints p ON p.no = d.endpoint_no \
+     JOIN tenants t ON t.no = e.tenant_no";
 
 pub(crate) fn delivery_key(row: &Row<'_>) -> rusqlite::Result<DeliveryKey> {
     Ok(DeliveryKey { seq: row.get(0)?, n: row.get(1)? })
 }
 
-pub(crate) fn delivery(row: &Row<'_>, tenant: &posthaste_model::TenantId, leased: bool) -> Outcome<Delivery> {
+pub(crate) fn delivery(row: &Row<'_>, leased: bool) -> Outcome<Delivery> {
     let accepted_at: i64 = row.get(4)?;
     let endpoint = row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?;
     let (state, reason) = RowState::read(row.get(7)?, leased, endpoint_state(row.get(6)?)?)?;
     let due_at = row.get::<_, Option<i64>>(10)?.filter(|_| !leased);
     Ok(Delivery {
         id: delivery_key(row)?.id(accepted_at),
-        tenant: tenant.clone(),
+        tenant: parse(text(row, 14)?)?,
         event: parse(text(row, 2)?)?,
         topic: parse(text(row, 3)?)?,
         endpoint: EndpointId::from_uuid(uuid_from_blob(endpoint).map_err(damaged)?),
@@ -254,10 +255,11 @@ pub(crate) fn delivery(row: &Row<'_>, tenant: &posthaste_model::TenantId, leased
 
 /// The columns that [`attempt`] reads.
 pub(crate) const ATTEMPT: &str = "number, id, started_at, queued_us, first_byte_us, total_us, status, headers, \
-     body, truncated, error, detail, manual FROM attempts";
+     body, truncated, error, detail, manual, dns_us, connect_us, tls_us, request FROM attempts";
 
 pub(crate) fn attempt(row: &Row<'_>) -> Outcome<Attempt> {
-    let micros = |column| row.get::<_, u64>(column).map(Duration::from_micros);
+    let micros = |column| row.get::<_, Option<u64>>(column).map(|micros| micros.map(Duration::from_micros));
+    let request: Option<String> = row.get(16)?;
     let outcome = match row.get::<_, Option<u16>>(6)? {
         Some(status) => AttemptOutcome::Replied(Reply {
             status,
@@ -274,12 +276,27 @@ pub(crate) fn attempt(row: &Row<'_>) -> Outcome<Attempt> {
         manual: row.get(12)?,
         started_at: time(row.get(2)?)?,
         timings: Timings {
-            queued: micros(3)?,
-            first_byte: row.get::<_, Option<u64>>(4)?.map(Duration::from_micros),
-            total: micros(5)?,
+            queued: micros(3)?.unwrap_or_default(),
+            dns: micros(13)?,
+            connect: micros(14)?,
+            tls: micros(15)?,
+            first_byte: micros(4)?,
+            total: micros(5)?.unwrap_or_default(),
         },
+        request: request.as_deref().map(sent_request).transpose()?.map(Box::new),
         outcome,
     })
+}
+
+/// What was sent, as an attempt's row has it: method, URL, headers.
+pub(crate) fn sent_request_json(request: &SentRequest) -> Outcome<String> {
+    let SentRequest { method, url, headers } = request;
+    to_json(&(method, url, headers))
+}
+
+fn sent_request(text: &str) -> Outcome<SentRequest> {
+    let (method, url, headers) = json(text)?;
+    Ok(SentRequest { method, url, headers })
 }
 
 /// Whether a row exists.

@@ -4,13 +4,14 @@ use rusqlite::Connection;
 use crate::fault::Outcome;
 
 /// Each step takes the schema from its index to the next version. A step that was released never changes.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_first.sql"),
     include_str!("schema/0002_limits_and_repairs.sql"),
     include_str!("schema/0003_retention.sql"),
     include_str!("schema/0004_leases_given_up.sql"),
     include_str!("schema/0005_wire.sql"),
     include_str!("schema/0006_handshakes.sql"),
+    include_str!("schema/0007_operators.sql"),
 ];
 
 /// Bytes. Larger than SQLite's default, because rows carry payloads.
@@ -47,6 +48,9 @@ pub(crate) fn migrate(conn: &Connection) -> Outcome<()> {
         .ok()
         .filter(|done| *done <= MIGRATIONS.len())
         .ok_or(StoreError::NewerSchema { found, supported })?;
+    if done > 0 && done < MIGRATIONS.len() {
+        tracing::info!("the store is brought from version {found} to {supported}; a large one takes a while");
+    }
     for (step, sql) in MIGRATIONS.iter().enumerate().skip(done) {
         conn.execute_batch(&format!("BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT;", step + 1))?;
     }

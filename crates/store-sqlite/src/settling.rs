@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use posthaste_model::{Attempt, Decision, Next, Outcome as AttemptOutcome};
 use posthaste_store::{Settled, Settlement, Told};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::{
     endpoints::{self, Queue},
@@ -184,13 +184,14 @@ pub(crate) fn insert_attempt(conn: &Connection, key: DeliveryKey, attempt: &Atte
         AttemptOutcome::Failed { class, detail } => (None, Some((*class, detail))),
     };
     let headers = reply.map(|reply| serde_json::to_string(&reply.headers)).transpose().map_err(damaged)?;
+    let request = attempt.request.as_deref().map(rows::sent_request_json).transpose()?;
     conn.prepare_cached(
         "INSERT INTO attempts (event_seq, n, number, id, started_at, queued_us, first_byte_us, total_us, status,
-             headers, body, truncated, error, detail, manual)
-         SELECT event_seq, n, attempts + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+             headers, body, truncated, error, detail, manual, dns_us, connect_us, tls_us, request)
+         SELECT event_seq, n, attempts + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
          FROM deliveries WHERE event_seq = ? AND n = ?",
     )?
-    .execute((
+    .execute(params![
         attempt.id.uuid().as_bytes(),
         millis(attempt.started_at),
         micros(attempt.timings.queued),
@@ -203,8 +204,12 @@ pub(crate) fn insert_attempt(conn: &Connection, key: DeliveryKey, attempt: &Atte
         failure.map(|(class, _)| rows::error_code(class)),
         failure.map(|(_, detail)| detail),
         attempt.manual,
+        attempt.timings.dns.map(micros),
+        attempt.timings.connect.map(micros),
+        attempt.timings.tls.map(micros),
+        request,
         key.seq,
         key.n,
-    ))?;
+    ])?;
     Ok(())
 }

@@ -6,12 +6,13 @@
 use std::{path::Path, time::Duration};
 
 use posthaste_model::{
-    AttemptId, DeliveryState, EndpointEffects, EndpointId, EventOptions, Health, HealthEffect, Next,
-    TenantId, Timestamp,
+    AttemptId, Delivery, DeliveryState, EndpointEffects, EndpointId, EventOptions, Health, HealthEffect,
+    Next, TenantId, Timestamp, Timings,
 };
 use posthaste_store::{
-    Catalogue as _, Deliveries as _, DeliveryFilter, Intake as _, Notices as _, Page, Partition,
-    Queries as _, Repairs as _, Retain, Retention as _, Settled, Settlement,
+    Catalogue as _, Deliveries as _, DeliveryFilter, EventFilter, Intake as _, Notices as _, Order, Page,
+    Partition, Queries as _, Reopened, Repairs as _, Replays as _, Retain, Retention as _, Scope, Settled,
+    Settlement,
     conformance::{START, TTL, attempt, fares, replied, sample_request},
 };
 use posthaste_store_sqlite::SqliteStore;
@@ -20,12 +21,21 @@ use rusqlite::{Connection, params};
 const FIRST: &str = include_str!("../src/schema/0001_first.sql");
 const SECOND: &str = include_str!("../src/schema/0002_limits_and_repairs.sql");
 
+const THIRD: &str = include_str!("../src/schema/0003_retention.sql");
+const FOURTH: &str = include_str!("../src/schema/0004_leases_given_up.sql");
+const FIFTH: &str = include_str!("../src/schema/0005_wire.sql");
+
 fn endpoint_id() -> EndpointId {
     EndpointId::mint(at(0), [7; 10])
 }
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_millisecond(START + secs * 1_000).unwrap()
+}
+
+/// The deliveries of a tenant that a filter finds, newest first.
+async fn find(store: &SqliteStore, tenant: &TenantId, filter: DeliveryFilter) -> Vec<Delivery> {
+    store.deliveries(Some(tenant), filter, Order::NewestFirst, Page::first(10)).await.unwrap().rows
 }
 
 /// Writes what the first build would have: an endpoint with three events. One is delivered, one was in flight when the
@@ -91,7 +101,7 @@ async fn a_file_of_the_first_build_goes_on() {
     assert_eq!(endpoint.health, Health::default());
     let event = store.event(&tenant, &"delivered".parse().unwrap()).await.unwrap();
     assert_eq!((event.event.options, event.deliveries), (EventOptions::default(), 1));
-    let shown = store.deliveries(&tenant, DeliveryFilter::default(), Page::first(10)).await.unwrap().rows;
+    let shown = find(&store, &tenant, DeliveryFilter::default()).await;
     let states: Vec<_> = shown.iter().map(|delivery| (delivery.state, delivery.reason)).collect();
     let expected = [DeliveryState::Scheduled, DeliveryState::InFlight, DeliveryState::Delivered];
     assert_eq!(states, expected.map(|state| (state, None)));
@@ -158,15 +168,62 @@ async fn what_a_file_of_the_second_build_keeps_is_over_in_time() {
     };
     assert_eq!(prune(1).await, 0, "for their whole period");
     assert_eq!(prune(2).await, 2);
-    let left = store.events(&tenant, Page::first(10)).await.unwrap().rows;
+    let left = store.events(Some(&tenant), EventFilter::default(), Page::first(10)).await.unwrap().rows;
     assert_eq!(left.iter().map(|record| record.event.id.as_str()).collect::<Vec<_>>(), ["due", "in-flight"]);
     for record in left {
         let of_event = DeliveryFilter { event: Some(record.event.id), ..DeliveryFilter::default() };
-        let delivery = store.deliveries(&tenant, of_event, Page::first(1)).await.unwrap().rows.remove(0);
+        let delivery = find(&store, &tenant, of_event).await.remove(0);
         store.cancel(&tenant, delivery.id, at(5)).await.unwrap();
     }
     assert_eq!(prune(6).await, 0, "for their whole period");
     assert_eq!(prune(7).await, 2);
+}
+
+/// Writes what the fifth build would have of the same events, of which the one in flight has failed before, and of one that
+/// matched nobody.
+fn write_fifth(path: &Path) {
+    write_second(path);
+    let conn = Connection::open(path).unwrap();
+    for sql in [THIRD, FOURTH, FIFTH] {
+        conn.execute_batch(sql).unwrap();
+    }
+    conn.execute_batch(
+        "UPDATE deliveries SET attempts = 1, leases = 1, failures = 1, last_status = 500 WHERE event_seq = 2;
+         INSERT INTO attempts (event_seq, n, number, id, started_at, queued_us, first_byte_us, total_us, status, headers,
+             body, truncated)
+         SELECT 2, 0, 1, id, started_at, 3, 4, 5, 500, '[]', x'', 0 FROM attempts WHERE event_seq = 1",
+    )
+    .unwrap();
+    conn.pragma_update(None, "user_version", 5).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_in_trouble_in_a_file_of_the_fifth_build_is_found_and_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("posthaste.db");
+    write_fifth(&path);
+    let store = SqliteStore::open(&path).unwrap();
+    let tenant: TenantId = "acme".parse().unwrap();
+    let failed = DeliveryFilter { failed: true, ..DeliveryFilter::default() };
+    let of_endpoint = DeliveryFilter { endpoint: Some(endpoint_id()), ..failed.clone() };
+    let everywhere =
+        store.deliveries(None, failed.clone(), Order::OldestFirst, Page::first(10)).await.unwrap();
+    let found = find(&store, &tenant, failed).await;
+    assert_eq!(found.iter().map(|delivery| delivery.event.as_str()).collect::<Vec<_>>(), ["in-flight"]);
+    assert_eq!((&found, &found), (&everywhere.rows, &find(&store, &tenant, of_endpoint).await));
+    let attempts = store.attempts(&tenant, found[0].id).await.unwrap();
+    let micros = Duration::from_micros;
+    let timings =
+        Timings { queued: micros(3), first_byte: Some(micros(4)), total: micros(5), ..Timings::default() };
+    assert_eq!((attempts[0].timings, &attempts[0].request), (timings, &None));
+    let unmatched = EventFilter { unmatched: true, ..EventFilter::default() };
+    let events = store.events(Some(&tenant), unmatched, Page::first(10)).await.unwrap().rows;
+    assert_eq!(events.iter().map(|record| record.event.id.as_str()).collect::<Vec<_>>(), ["unmatched"]);
+
+    store.cancel(&tenant, found[0].id, at(5)).await.unwrap();
+    assert_eq!(store.reopen(&tenant, vec![found[0].id], None, at(5)).await.unwrap(), [Reopened::Reopened]);
+    let backlog = store.backlog(Scope::Tenant(tenant), at(5)).await.unwrap();
+    assert_eq!((backlog.open, backlog.oldest_due), (2, Some(at(0))));
 }
 
 #[test]
