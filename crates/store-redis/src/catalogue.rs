@@ -50,7 +50,12 @@ impl Catalogue for RedisStore {
     }
 
     async fn tenant(&self, id: &TenantId) -> Result<Tenant> {
-        let answer = self.of_tenant(&TENANT, id, |_| ()).await?;
+        let base = self.shared.layout.base(self.shared.layout.partition(id));
+        let fill = |call: &mut Cmd| {
+            call.arg(id.as_str());
+        };
+        // Whoever shows a key that is for one tenant waits for it, as for the key.
+        let answer = self.shared.intake.run(&TENANT, base, fill).await?;
         let mut reply = Reply::of(answer)?.ok_or(NO_TENANT)?;
         reply.next()?;
         read_tenant(id.clone(), &mut reply)

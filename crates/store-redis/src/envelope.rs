@@ -95,7 +95,8 @@ pub(crate) fn pack_id(id: &EventId) -> Vec<u8> {
     }
 }
 
-fn read_id(packed: &[u8]) -> Result<EventId, StoreError> {
+/// Reads an event's id as keys and envelopes hold it.
+pub(crate) fn read_id(packed: &[u8]) -> Result<EventId, StoreError> {
     let text = match packed {
         [MADE, number @ ..] => {
             let number: [u8; 16] = number.try_into().map_err(StoreError::damaged)?;

@@ -1,7 +1,7 @@
 //! The names of the keys, and what a delivery is called in them.
 //!
 //! `<prefix>:store` is a hash that says what the store is: `schema`, `partitions`, `key` (what secrets are sealed with).
-//! All other keys begin with `<prefix>:<schema>:{<partition>}`, the braces being the hash tag that keeps a partition in
+//! All other keys begin with `<prefix>:1:{<partition>}`, the braces being the hash tag that keeps a partition in
 //! one slot of a cluster. Short names, because each event has several:
 //!
 //! | key | type | holds |
@@ -27,21 +27,40 @@
 //! | `…:p:<endpoint>` | hash | an endpoint (`lua/common/endpoints.lua`) |
 //! | `…:i:<tenant>` | hash | events by their ids: the idempotency keys |
 //! | `…:v:<tenant>`, `…:v:<tenant>:<n>` | sorted set, sets | its events in the order of acceptance, in pieces |
+//! | `…:z:<whose>`, `…:z:<whose>:<n>` | sorted set, sets | events with trouble, in pieces: `*` everybody's, those of a tenant, of `p<endpoint>` (`lua/common/trouble.lua`) |
+//! | `…:places` | hash | deliveries of ordered endpoints whose places in the order are not the times of their events |
+//! | `…:j`, `…:j:<tenant>`, `…:running` | sorted sets | replays by their numbers: all, those of a tenant, those that go on |
+//! | `…:j:r<replay>` | string | a replay (`lua/create_replay.lua`) |
+//! | `…:h:<stretch>:<subject>` | hash, expiring | what was counted by the minute or the hour, in pages (`lua/count.lua`): `*` everything, `o<topic>`, `<tenant>t`, `<tenant>c<topic>`, `<tenant>p<endpoint>` |
 //!
 //! Fields of `…:s`: `seq`, `lease`, `ordinal` (the last event, lease, other number); `owner`, `until`, `epoch`,
 //! `released:<epoch>` (who has it, and what is spared); `turn`, `nonce`, `nonce_from` (the last turn, the last lease call
 //! and its first lease); `asked` (the last calls that asked for manual attempts); `asleep` (the owner waits); `topics` (the
-//! version it was told); `checked` (that it can be written).
+//! version it was told); `checked` (that it can be written); `floor` (no event with a number up to this one is left);
+//! `unindexed` (the last event of before there was an index of trouble that is not in it; 0: all are) and
+//! `unindexed_in` (how many of its deliveries are).
 //!
 //! Partition 0 has besides `…:topics`, `…:topics:s` (the topics and their version), `…:numbers` (the last tenant's
-//! number) and `…:attending` (who drives partitions).
+//! number) and `…:attending` (who drives partitions); what is counted for all tenants is counted there. It has these, too,
+//! whatever tenant they are about:
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `…:api_keys` | sorted set | keys of the API, as the digests of their secrets, by their places in the order of their making |
+//! | `…:api_keys:d`, `…:api_keys:i` | hashes | what they are, by their digests; their digests by their ids |
+//! | `…:audit` | sorted set | who changed what, in the order of the entries' ids (`lua/record_audit.lua`) |
+//! | `…:audit:t`, `…:audit:o` | lists | the ids of what tenants' own people did, and of the rest, in the order in which they came |
 
 use posthaste_model::{DeliveryId, TenantId, Timestamp};
 use posthaste_store::Partition;
 use uuid::{Builder, Uuid};
 
-/// The version of everything above. A store of a newer one is not touched.
-pub(crate) const SCHEMA: i64 = 1;
+/// The version of everything above. A store of a newer one is not touched; one of an older one is raised to it.
+///
+/// 2: an event's record may have the mark of the index of trouble, which builds of 1 take for a period of its own.
+pub(crate) const SCHEMA: i64 = 2;
+/// What the names of keys say. It stays while a newer version goes on with what an older one wrote.
+const FIRST: i64 = 1;
 
 /// Names keys.
 #[derive(Debug, Clone)]
@@ -53,8 +72,8 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn new(prefix: &str, partitions: u16) -> Self {
-        let bases = (0..partitions).map(|n| format!("{prefix}:{SCHEMA}:{{{n}}}")).collect();
-        Self { prefix: prefix.to_owned(), bases, channel: format!("{prefix}:{SCHEMA}:wake") }
+        let bases = (0..partitions).map(|n| format!("{prefix}:{FIRST}:{{{n}}}")).collect();
+        Self { prefix: prefix.to_owned(), bases, channel: format!("{prefix}:{FIRST}:wake") }
     }
 
     pub(crate) fn store(prefix: &str) -> String {

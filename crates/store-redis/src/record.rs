@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posthaste_model::{
-    Attempt, AttemptId, DeliveryReason, DeliveryState, ErrorClass, Outcome, Reply, Timestamp, Timings,
+    Attempt, AttemptId, DeliveryReason, DeliveryState, ErrorClass, Outcome, Reply, SentRequest, Timestamp,
+    Timings,
 };
 use posthaste_store::StoreError;
 
@@ -16,6 +17,13 @@ const SLOT: usize = 14;
 const NEVER: u64 = (1 << 48) - 1;
 /// The bit of an attempt's status that says that somebody asked for it.
 const MANUAL: u16 = 1 << 15;
+/// The bit that says that more is known of it than of the first attempts that stores recorded.
+const MORE: u16 = 1 << 14;
+/// The bits that say what: how long the steps to a connection took, and what was sent.
+const DNS: u8 = 1;
+const CONNECT: u8 = 2;
+const TLS: u8 = 4;
+const SENT: u8 = 8;
 
 /// A final state, and why a delivery came to it.
 pub(crate) type End = (DeliveryState, Option<DeliveryReason>);
@@ -67,7 +75,14 @@ pub(crate) fn end(code: u8) -> Result<End> {
 /// Reads the slot of the `n`-th delivery; one that was never written is empty.
 pub(crate) fn slot(record: &[u8], n: u16) -> Result<Slot> {
     let from = HEADER + SLOT * usize::from(n);
-    let Some(bytes) = record.get(from..from + SLOT) else { return Ok(Slot::default()) };
+    record.get(from..from + SLOT).map_or_else(|| Ok(Slot::default()), read_slot)
+}
+
+/// Reads a slot.
+pub(crate) fn read_slot(bytes: &[u8]) -> Result<Slot> {
+    let Some(bytes) = bytes.get(..SLOT) else {
+        return Err(StoreError::damaged("what became of a delivery ends too early"));
+    };
     let end = match bytes[0] {
         0 => None,
         code => Some(end(code)?),
@@ -101,9 +116,10 @@ pub(crate) fn attempts(record: &Bytes, n: u16, count: u32) -> Result<Vec<Attempt
     Ok(found)
 }
 
-/// Packs an attempt: `id:16 started:6 queued:6 first byte:6 total:6 status:2`, then of a reply
-/// `truncated:1 headers:2 (name:2+… value:4+…) body`, and of a failure, whose status is 0, `class:1 detail`. The first bit
-/// of the status says that the attempt is a manual one.
+/// Packs an attempt: `id:16 started:6 queued:6 first byte:6 total:6 status:2 [what:1 [dns:6] [connect:6] [tls:6]
+/// [method:2+… url:4+… headers]]`, then of a reply `truncated:1 headers body`, and of a failure, whose status is 0, `class:1
+/// detail`. Headers are `count:2 (name:2+… value:4+…)`. The first bit of the status says that the attempt is a manual one, the
+/// second one that what stands in brackets follows.
 pub(crate) fn pack_attempt(attempt: &Attempt) -> Vec<u8> {
     let mut packed = attempt.id.uuid().as_bytes().to_vec();
     packed.extend(pack_outcome(attempt));
@@ -112,15 +128,31 @@ pub(crate) fn pack_attempt(attempt: &Attempt) -> Vec<u8> {
 
 /// The same without the id, for scripts that make ids themselves.
 pub(crate) fn pack_outcome(attempt: &Attempt) -> Vec<u8> {
-    let Attempt { manual, started_at, timings, outcome, .. } = attempt;
+    let Attempt { manual, started_at, timings, request, outcome, .. } = attempt;
+    let Timings { queued, dns, connect, tls, first_byte, total } = *timings;
     let mut packed = Vec::with_capacity(64);
     let mut six = |number: u64| packed.extend(&number.min(NEVER).to_be_bytes()[2..]);
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(NEVER - 1);
     six(millis(*started_at) as u64);
-    six(micros(timings.queued));
-    six(timings.first_byte.map_or(NEVER, micros));
-    six(micros(timings.total));
-    packed.extend((outcome.status().unwrap_or(0) | if *manual { MANUAL } else { 0 }).to_be_bytes());
+    six(micros(queued));
+    six(first_byte.map_or(NEVER, micros));
+    six(micros(total));
+    let steps = [(DNS, dns), (CONNECT, connect), (TLS, tls)];
+    let known = steps.iter().filter(|(_, time)| time.is_some()).fold(0, |known, (bit, _)| known | bit);
+    let known = known | if request.is_some() { SENT } else { 0 };
+    let more = if known == 0 { 0 } else { MORE };
+    packed.extend((outcome.status().unwrap_or(0) | if *manual { MANUAL } else { 0 } | more).to_be_bytes());
+    if known != 0 {
+        packed.push(known);
+        for time in steps.into_iter().filter_map(|(_, time)| time) {
+            packed.extend(&micros(time).to_be_bytes()[2..]);
+        }
+    }
+    if let Some(request) = request {
+        push_short(&mut packed, &request.method);
+        push_long(&mut packed, &request.url);
+        push_headers(&mut packed, &request.headers);
+    }
     match outcome {
         Outcome::Failed { class, detail } => {
             packed.push(error_code(Some(*class)));
@@ -128,48 +160,170 @@ pub(crate) fn pack_outcome(attempt: &Attempt) -> Vec<u8> {
         }
         Outcome::Replied(Reply { headers, body, truncated, .. }) => {
             packed.push(u8::from(*truncated));
-            packed.extend((headers.len().min(usize::from(u16::MAX)) as u16).to_be_bytes());
-            for (name, value) in headers.iter().take(usize::from(u16::MAX)) {
-                packed.extend((name.len() as u16).to_be_bytes());
-                packed.extend(&name.as_bytes()[..usize::from(name.len() as u16)]);
-                packed.extend((value.len() as u32).to_be_bytes());
-                packed.extend(value.as_bytes());
-            }
+            push_headers(&mut packed, headers);
             packed.extend(body);
         }
     }
     packed
 }
 
-fn read_attempt(packed: Bytes, attempt_number: u32) -> Result<Attempt> {
-    let mut rest = packed;
-    let mut take = |count: usize| {
+/// Appends a text of less than 64 KiB; what is longer is cut.
+fn push_short(packed: &mut Vec<u8>, text: &str) {
+    let text = &text[..text.floor_char_boundary(usize::from(u16::MAX))];
+    packed.extend((text.len() as u16).to_be_bytes());
+    packed.extend(text.as_bytes());
+}
+
+/// Appends a text of any length.
+fn push_long(packed: &mut Vec<u8>, text: &str) {
+    packed.extend((text.len() as u32).to_be_bytes());
+    packed.extend(text.as_bytes());
+}
+
+fn push_headers(packed: &mut Vec<u8>, headers: &[(String, String)]) {
+    let count = u16::try_from(headers.len()).unwrap_or(u16::MAX);
+    packed.extend(count.to_be_bytes());
+    for (name, value) in headers.iter().take(usize::from(count)) {
+        push_short(packed, name);
+        push_long(packed, value);
+    }
+}
+
+/// Takes what was packed from its front.
+struct Unpacking(Bytes);
+
+impl Unpacking {
+    fn take(&mut self, count: usize) -> Result<Bytes> {
         let cut = || StoreError::damaged("an attempt ends too early");
-        (rest.len() >= count).then(|| rest.split_to(count)).ok_or_else(cut)
+        (self.0.len() >= count).then(|| self.0.split_to(count)).ok_or_else(cut)
+    }
+
+    fn number(&mut self, bytes: usize) -> Result<u64> {
+        Ok(number(&self.take(bytes)?))
+    }
+
+    fn micros(&mut self) -> Result<Duration> {
+        self.number(6).map(Duration::from_micros)
+    }
+
+    /// A text with its length of so many bytes before it.
+    fn text(&mut self, of_length: usize) -> Result<String> {
+        let length = self.number(of_length)? as usize;
+        String::from_utf8(self.take(length)?.to_vec()).map_err(StoreError::damaged)
+    }
+
+    fn headers(&mut self) -> Result<Vec<(String, String)>> {
+        let count = self.number(2)?;
+        (0..count).map(|_| Ok((self.text(2)?, self.text(4)?))).collect()
+    }
+}
+
+fn read_attempt(packed: Bytes, attempt_number: u32) -> Result<Attempt> {
+    let mut rest = Unpacking(packed);
+    let id = AttemptId::from_uuid(uuid(&rest.take(16)?).map_err(StoreError::damaged)?);
+    let started_at = time(&rest.take(6)?)?;
+    let queued = rest.micros()?;
+    let first_byte = Some(rest.number(6)?).filter(|micros| *micros != NEVER).map(Duration::from_micros);
+    let total = rest.micros()?;
+    let bits = rest.number(2)? as u16;
+    let (manual, status) = (bits & MANUAL != 0, bits & !(MANUAL | MORE));
+    let known = if bits & MORE != 0 { rest.take(1)?[0] } else { 0 };
+    let mut step = |bit| (known & bit != 0).then(|| rest.micros()).transpose();
+    let (dns, connect, tls) = (step(DNS)?, step(CONNECT)?, step(TLS)?);
+    let request = if known & SENT != 0 {
+        let (method, url) = (rest.text(2)?, rest.text(4)?);
+        Some(Box::new(SentRequest { method, url, headers: rest.headers()? }))
+    } else {
+        None
     };
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(StoreError::damaged);
-    let id = AttemptId::from_uuid(uuid(&take(16)?).map_err(StoreError::damaged)?);
-    let started_at = time(&take(6)?)?;
-    let queued = Duration::from_micros(number(&take(6)?));
-    let first_byte = Some(number(&take(6)?)).filter(|micros| *micros != NEVER).map(Duration::from_micros);
-    let total = Duration::from_micros(number(&take(6)?));
-    let bits = number(&take(2)?) as u16;
-    let (manual, status) = (bits & MANUAL != 0, bits & !MANUAL);
-    let code = take(1)?[0];
+    let code = rest.take(1)?[0];
     let outcome = if status == 0 {
         let class = error_class(code)?.ok_or_else(|| StoreError::damaged("a failure of no class"))?;
-        Outcome::Failed { class, detail: text(&rest)? }
+        let detail = String::from_utf8(rest.0.to_vec()).map_err(StoreError::damaged)?;
+        Outcome::Failed { class, detail }
     } else {
-        let count = number(&take(2)?);
-        let mut headers = Vec::with_capacity(count as usize);
-        for _ in 0..count {
-            let length = number(&take(2)?) as usize;
-            let name = text(&take(length)?)?;
-            let length = number(&take(4)?) as usize;
-            headers.push((name, text(&take(length)?)?));
-        }
-        Outcome::Replied(Reply { status, headers, body: rest, truncated: code != 0 })
+        let headers = rest.headers()?;
+        Outcome::Replied(Reply { status, headers, body: rest.0, truncated: code != 0 })
     };
-    let timings = Timings { queued, first_byte, total };
-    Ok(Attempt { id, number: attempt_number, manual, started_at, timings, outcome })
+    let timings = Timings { queued, dns, connect, tls, first_byte, total };
+    Ok(Attempt { id, number: attempt_number, manual, started_at, timings, request, outcome })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of which everything is known.
+    fn attempt() -> Attempt {
+        let headers = vec![("content-type".into(), "application/json".into()), ("x".into(), String::new())];
+        Attempt {
+            id: AttemptId::mint(Timestamp::UNIX_EPOCH, [7; 10]),
+            number: 1,
+            manual: true,
+            started_at: Timestamp::from_millisecond(1_700_000_000_123).unwrap(),
+            timings: Timings {
+                queued: Duration::from_micros(1),
+                dns: Some(Duration::from_micros(2)),
+                connect: Some(Duration::ZERO),
+                tls: Some(Duration::from_secs(86_400)),
+                first_byte: None,
+                total: Duration::from_micros(5),
+            },
+            request: Some(Box::new(SentRequest {
+                method: "POST".into(),
+                url: "https://receiver.example/ü".into(),
+                headers: headers.clone(),
+            })),
+            outcome: Outcome::Replied(Reply {
+                status: 503,
+                headers,
+                body: Bytes::from_static(b"busy"),
+                truncated: true,
+            }),
+        }
+    }
+
+    #[test]
+    fn whatever_is_known_of_an_attempt_reads_back() {
+        let full = attempt();
+        let failed = Outcome::Failed { class: ErrorClass::Tls, detail: "the certificate is too old".into() };
+        for known in 0..16_u8 {
+            for outcome in [full.outcome.clone(), failed.clone()] {
+                let mut one = Attempt { manual: known == 3, outcome, ..full.clone() };
+                let timings = &mut one.timings;
+                let steps =
+                    [(DNS, &mut timings.dns), (CONNECT, &mut timings.connect), (TLS, &mut timings.tls)];
+                steps.into_iter().filter(|(bit, _)| known & bit == 0).for_each(|(_, step)| *step = None);
+                one.request = one.request.filter(|_| known & SENT != 0);
+                assert_eq!(read_attempt(pack_attempt(&one).into(), 1).unwrap(), one);
+            }
+        }
+    }
+
+    /// As attempts were packed before more was known of them: id, started, queued, first byte, total, status, class, detail.
+    #[test]
+    fn an_attempt_of_an_older_store_is_read() {
+        let mut packed = vec![7; 16];
+        for number in [1_700_000_000_123_u64, 1, NEVER, 5] {
+            packed.extend(&number.to_be_bytes()[2..]);
+        }
+        packed.extend(MANUAL.to_be_bytes());
+        packed.push(error_code(Some(ErrorClass::Connect)));
+        packed.extend(b"refused");
+        let read = read_attempt(packed.clone().into(), 4).unwrap();
+        assert_eq!((read.number, read.manual, read.request.is_none()), (4, true, true));
+        assert_eq!(read.timings.total, Duration::from_micros(5));
+        assert_eq!(read.outcome, Outcome::Failed { class: ErrorClass::Connect, detail: "refused".into() });
+        // Nothing more is known of it: it takes no more room than it did.
+        assert_eq!(pack_attempt(&read), packed);
+    }
+
+    #[test]
+    fn what_is_cut_is_refused() {
+        let packed = pack_attempt(&attempt());
+        // What is behind the headers is the body.
+        for length in 0..packed.len() - b"busy".len() {
+            assert!(read_attempt(Bytes::copy_from_slice(&packed[..length]), 1).is_err(), "{length}");
+        }
+    }
 }

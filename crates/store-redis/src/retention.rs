@@ -3,16 +3,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use posthaste_model::Timestamp;
 use posthaste_store::{Cursor, Partition, Pruned, Result, Retain, Retention, StoreError};
+use redis::Cmd;
 
 use crate::{
     layout::millis,
     reply::{Reply, number},
-    script::{PRUNE, SWEEP},
+    script::{INDEX, PRUNE, SWEEP},
     store::RedisStore,
 };
 
 /// How many deliveries of closed queues one call writes down.
 const SWEPT_AT_ONCE: u32 = 300;
+/// How many deliveries one call looks at for the index of trouble; an event without any counts as one.
+const INDEXED_AT_ONCE: u32 = 500;
 /// For how long at least what was delivered is kept, however little memory there is: its id is known so long to a
 /// publisher that lost the answer.
 const AT_LEAST: Duration = Duration::from_secs(300);
@@ -59,6 +62,18 @@ impl Retention for RedisStore {
             .await?;
         let mut reply = Reply::items(answer)?;
         let removed = reply.number()? as u32;
-        Ok(Pruned { removed, next: (reply.number()? == 1).then(|| Cursor(ON.into())) })
+        let (more, unindexed) = (reply.number()? == 1, reply.number()? == 1);
+        let more = (unindexed && self.index(base).await?) || more;
+        Ok(Pruned { removed, next: more.then(|| Cursor(ON.into())) })
+    }
+}
+
+impl RedisStore {
+    /// Indexes some of the trouble that a store had before there was an index. Gives whether there is more.
+    async fn index(&self, base: &str) -> Result<bool> {
+        let fill = |call: &mut Cmd| {
+            call.arg(INDEXED_AT_ONCE);
+        };
+        Ok(number(self.shared.work.run(&INDEX, base, fill).await?)? == 1)
     }
 }

@@ -50,8 +50,9 @@ fn load(source: &str) -> (String, String) {
     (Script::new(source).get_hash().to_owned(), source.to_owned())
 }
 
-/// An operation: its file, and what it says when it is repeated. Operations that make room, now or later, are allowed when
-/// the server has no memory left (`allow-oom`). One that is long has parts in a folder of its name.
+/// An operation: its file, and what it says when it is repeated. Operations that make room, now or later, and the one that
+/// tells who asked for them are allowed when the server has no memory left (`allow-oom`). One that is long has parts in a
+/// folder of its name.
 macro_rules! operation {
     ($name:ident, $file:literal, $repeated:ident $(, $flags:literal)? $(; $($part:literal),+)?) => {
         pub(crate) static $name: Operation = Operation {
@@ -63,10 +64,12 @@ macro_rules! operation {
                     include_str!("lua/common/keys.lua"),
                     include_str!("lua/common/aside.lua"),
                     include_str!("lua/common/turns.lua"),
+                    include_str!("lua/common/trouble.lua"),
                     include_str!("lua/common/record.lua"),
                     include_str!("lua/common/leases.lua"),
                     include_str!("lua/common/order.lua"),
                     include_str!("lua/common/endpoints.lua"),
+                    include_str!("lua/common/shown.lua"),
                     $($(include_str!(concat!("lua/", $file, "/", $part, ".lua")),)+)?
                     include_str!(concat!("lua/", $file, ".lua")),
                 ))
@@ -76,16 +79,24 @@ macro_rules! operation {
 }
 
 operation!(ACCEPT, "accept", TheSame);
+operation!(API_KEYS, "api_keys", TheSame, "no-writes");
 operation!(ATTEND, "attend", TheSame, "allow-oom");
+operation!(AUDIT, "audit", TheSame, "no-writes");
+operation!(BACKLOG, "backlog", TheSame, "no-writes");
 operation!(CANCEL, "cancel", Nothing, "allow-oom");
 operation!(CLAIM, "claim", TheSame, "allow-oom");
+operation!(COUNT, "count", Nothing);
+operation!(CREATE_API_KEY, "create_api_key", TheSame);
 operation!(CREATE_ENDPOINT, "create_endpoint", TheSame);
+operation!(CREATE_REPLAY, "create_replay", TheSame);
+operation!(DELETE_API_KEY, "delete_api_key", Nothing, "allow-oom");
 operation!(DELETE_ENDPOINT, "delete_endpoint", Nothing, "allow-oom");
 operation!(DELETE_TENANT, "delete_tenant", Nothing, "allow-oom");
 operation!(DELETE_TOPIC, "delete_topic", Nothing, "allow-oom");
 operation!(ENDPOINT, "endpoint", TheSame, "no-writes");
 operation!(ENDPOINTS, "endpoints", TheSame, "no-writes");
 operation!(EVENTS, "events", TheSame, "no-writes");
+operation!(INDEX, "index", TheSame, "allow-oom");
 operation!(LEASE, "lease", TheSame, "allow-oom"; "call", "again", "asked", "turn", "line");
 operation!(NOTICES, "notices", TheSame, "allow-oom");
 operation!(PARK, "park", TheSame, "allow-oom");
@@ -93,25 +104,32 @@ operation!(PRUNE, "prune", Nothing, "allow-oom");
 operation!(PUT_TENANT, "put_tenant", Nothing);
 operation!(PUT_TOPIC, "put_topic", Nothing);
 operation!(READERS, "readers", TheSame, "allow-oom");
+operation!(RECORD_AUDIT, "record_audit", TheSame, "allow-oom");
 operation!(RECOVER, "recover", Nothing, "allow-oom");
 operation!(REJECT, "reject", Nothing);
 operation!(RELEASE, "release", TheSame, "allow-oom");
 operation!(RENEW, "renew", TheSame, "allow-oom");
 operation!(RENEW_TOPICS, "renew_topics", TheSame, "allow-oom");
+operation!(REOPEN, "reopen", Nothing);
+operation!(REPLAY, "replay", TheSame, "no-writes");
+operation!(REPLAYS, "replays", TheSame, "no-writes");
 operation!(RETRY, "retry", TheSame);
+operation!(SEARCH, "search", TheSame, "no-writes");
 operation!(SEND, "send", Nothing);
 operation!(SETTLE, "settle", Nothing, "allow-oom");
+operation!(STATS, "stats", TheSame, "no-writes");
 operation!(SWEEP, "sweep", TheSame, "allow-oom");
 operation!(TENANT, "tenant", TheSame, "no-writes");
 operation!(TENANTS, "tenants", TheSame, "no-writes");
 operation!(TOPICS, "topics", TheSame, "no-writes");
 operation!(TOPICS_CHANGED, "topics_changed", TheSame, "allow-oom");
 operation!(UPDATE_ENDPOINT, "update_endpoint", TheSame, "allow-oom");
+operation!(UPDATE_REPLAY, "update_replay", Nothing, "allow-oom");
 operation!(VIEW, "view", TheSame, "no-writes");
 
 #[cfg(test)]
 mod tests {
-    use posthaste_store::{CLOCK_SLACK, StoreError};
+    use posthaste_store::{CLOCK_SLACK, Replay, StoreError};
 
     #[test]
     fn scripts_know_by_how_much_clocks_may_differ() {
@@ -123,5 +141,11 @@ mod tests {
     fn scripts_know_to_how_many_endpoints_an_event_goes() {
         let said = format!("local MOST = {}\n", StoreError::MOST_DELIVERIES);
         assert!(include_str!("lua/send.lua").contains(&said), "{said}");
+    }
+
+    #[test]
+    fn scripts_know_how_many_replays_are_kept() {
+        let said = format!("local REMEMBERED = {} ", Replay::MOST_OVER);
+        assert!(include_str!("lua/update_replay.lua").contains(&said), "{said}");
     }
 }

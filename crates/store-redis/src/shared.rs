@@ -18,7 +18,7 @@ use crate::{
 /// What the store's parts have in common.
 pub(crate) struct Shared {
     pub(crate) layout: Layout,
-    /// The way in: views are read and events accepted here, behind no listing and no delivery.
+    /// The way in: keys are looked up, views read and events accepted here, behind no listing and no delivery.
     pub(crate) intake: Link,
     /// The way in where replicas have to confirm: one for each partition, because waiting for them holds it up.
     pub(crate) replicating: Vec<Link>,

@@ -141,7 +141,13 @@ fn link_to(settings: &RedisSettings) -> Result<Link> {
     Ok(Link::new(Arc::new(clients(settings)?), Arc::new(Outage::default())))
 }
 
-/// Makes the store if there is none, and answers with how many partitions it has.
+/// Raises the version of the schema, unless a newer build has raised it further meanwhile. Also where there is no memory left.
+const RAISE: &str = "#!lua flags=allow-oom
+    if tonumber(redis.call('HGET', KEYS[1], 'schema')) < tonumber(ARGV[1]) then
+        redis.call('HSET', KEYS[1], 'schema', ARGV[1])
+    end";
+
+/// Makes the store if there is none, lets it have this build's schema, and answers with how many partitions it has.
 async fn make(link: &Link, prefix: &str, wanted: u16) -> Result<u16> {
     let key = Layout::store(prefix);
     let remember = async |field: &str, value: i64| -> Result<i64> {
@@ -158,6 +164,10 @@ async fn make(link: &Link, prefix: &str, wanted: u16) -> Result<u16> {
     let schema = remember("schema", SCHEMA).await?;
     if schema > SCHEMA {
         return Err(StoreError::NewerSchema { found: schema, supported: SCHEMA });
+    }
+    if schema < SCHEMA {
+        let mut raise = redis::cmd("EVAL");
+        link.call(raise.arg(RAISE).arg(1).arg(&key).arg(SCHEMA)).await?;
     }
     let partitions = remember("partitions", wanted.into()).await?;
     u16::try_from(partitions)

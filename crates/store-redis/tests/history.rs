@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use posthaste_model::{Event, Next, Payload};
 use posthaste_store::{
-    NewEvent, Page, Queries as _, Retain, Retention as _, Store,
-    conformance::{Driver, Fixture, replied, sample_event},
+    EventFilter, NewEvent, Queries as _, Retain, Retention as _, Store,
+    conformance::{Driver, Fixture, all, replied, sample_event},
 };
 use posthaste_store_redis::{RedisSettings, RedisStore};
 use posthaste_testkit::redis::{Persistence, RedisServer};
@@ -85,7 +85,8 @@ async fn left(history_memory: u8, delivered: u64) -> (usize, usize) {
             break;
         }
     }
-    let count = async |tenant| store.events(tenant, Page::first(1_000)).await.unwrap().rows.len();
+    let list = |tenant, page| store.events(Some(tenant), EventFilter::default(), page);
+    let count = async |tenant| all(100, |page| list(tenant, page)).await.unwrap().len();
     (count(&done).await, count(&waiting).await)
 }
 

@@ -6,7 +6,9 @@ local number = call('ZSCORE', K .. ':tenants', ARGV[1])
 local created = not number
 if created then
   number = ARGV[2]
-  local others = call('EXISTS', K .. ':t:' .. number, K .. ':n:' .. number, K .. ':i:' .. number, K .. ':v:' .. number)
+  -- stylua: ignore
+  local others = call('EXISTS', K .. ':t:' .. number, K .. ':n:' .. number, K .. ':i:' .. number, K .. ':v:' .. number,
+    K .. ':h:m:' .. number .. 't', K .. ':h:h:' .. number .. 't')
   if others > 0 or call('ZCOUNT', K .. ':tenants', number, number) > 0 then return false end
   call('ZADD', K .. ':tenants', number, ARGV[1])
   call('HSET', K .. ':t:' .. number, 'created', ARGV[5], 'version', ordinal())

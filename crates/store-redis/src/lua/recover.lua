@@ -77,6 +77,8 @@ local function record_ended(field, lease)
   local slot = read_slot(event, n)
   counted(slot)
   write_record(event, n, count, slot, frame_of(n, attempt_id(of, number) .. automatic), false)
+  -- It may have been opened again.
+  if slot.state == 0 then mark_tried(string.sub(field, 1, 14), string.sub(lease, 26, 41)) end
 end
 
 local given_back, left_behind, more = 0, 0, #throttled == limit and 1 or 0

@@ -48,7 +48,7 @@ call('SET', record_of(event), pack('>I3I6B', open + 1, ended, marks) .. slots ..
 
 local name = member(event, count)
 if shown[5] then
-  enqueue_at_place(endpoint, name, place_of(event), now)
+  enqueue_at_place(endpoint, name, place_of(event, count), now)
   reposition(endpoint, now)
 else
   call('ZADD', queue_of(endpoint), score(now), name)

@@ -3,12 +3,18 @@
 // A test fails when its scene does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
 #[path = "../fixture/line.rs"]
 mod line;
 mod notices;
 mod order;
+mod replays;
+mod searching;
 mod sending;
+mod statistics;
+mod trouble;
 mod turns;
+mod waiting;
 
 use std::sync::Arc;
 

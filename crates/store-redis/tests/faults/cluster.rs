@@ -7,7 +7,7 @@ use std::{
 
 use posthaste_model::{Endpoint, Next, TenantId};
 use posthaste_store::{
-    Intake as _, NewEvent, Settled, StoreError,
+    Intake as _, NewEvent, Page, Settled, StoreError,
     conformance::{Driver, TTL, replied, sample_event},
 };
 use posthaste_store_redis::RedisSettings;
@@ -229,7 +229,10 @@ async fn a_slot_that_is_being_moved_is_waited_for_and_stays_whole() {
         ask::<Value>(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
     }
     until_it_works(driver.store()).await;
-    until("what was there is there", async || driver.store().tenant(&tenant).await.is_ok()).await;
+    until("what was there is there", async || {
+        driver.store().endpoints(&tenant, Page::first(1)).await.is_ok()
+    })
+    .await;
     assert_eq!(driver.shown(&tenant).await, before);
     assert_eq!(driver.settle_as(settlement).await, Settled::Applied);
     driver.accept(&tenant, "afterwards", &[&endpoint]).await;

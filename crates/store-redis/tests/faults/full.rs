@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use posthaste_model::{EndpointEffects, EndpointState, HealthEffect, Next, Payload, Topic};
+use posthaste_model::{
+    Actor, ApiKey, ApiKeyId, AuditEntry, AuditId, AuditOutcome, Counts, EndpointEffects, EndpointState,
+    HealthEffect, Next, Payload, ReplayId, Role, Topic,
+};
 use posthaste_store::{
-    DeliveryFilter, KeyId, NewEvent, Page, Partition, Retain, Settled, Store, StoreError,
+    DeliveryFilter, KeyDigest, KeyId, NewEvent, NotAdded, Order, Page, Partition, Reopened, Replay,
+    ReplayState, Retain, Scope, Settled, Store, StoreError, Subject, Tally,
     conformance::{Driver, TTL, disable, fares, replied, sample_endpoint, sample_event},
 };
 use posthaste_store_redis::RedisSettings;
@@ -50,6 +54,34 @@ async fn what_is_full_takes_no_event_and_has_written_nothing() {
     let other = driver.endpoint(&tenant).await;
     driver.accept(&tenant, "before", &[&endpoint]).await;
     let waiting = driver.delivery_of(&tenant, "before").await;
+    driver.accept(&tenant, "over", &[&other]).await;
+    let over = driver.delivery_of(&tenant, "over").await;
+    driver.cancel(&over).await.unwrap();
+    let replay = Replay {
+        id: ReplayId::mint(driver.now(), [1; 10]),
+        tenant: tenant.clone(),
+        filter: DeliveryFilter::default(),
+        rate: None,
+        state: ReplayState::Running,
+        found: 1,
+        found_more: false,
+        reopened: 0,
+        passed_over: 0,
+        cursor: None,
+        version: 1,
+        created_at: driver.now(),
+        updated_at: driver.now(),
+    };
+    driver.store().create_replay(replay.clone()).await.unwrap();
+    let key = ApiKey {
+        id: ApiKeyId::mint(driver.now(), [1; 10]),
+        name: String::new(),
+        role: Role::Viewer,
+        tenant: None,
+        created_at: driver.now(),
+        expires_at: None,
+    };
+    driver.store().create_key(key.clone(), KeyDigest([1; 32])).await.unwrap();
     let witness = Witness::new();
     fill(&server);
     let before = everything(&server);
@@ -72,10 +104,42 @@ async fn what_is_full_takes_no_event_and_has_written_nothing() {
     full(driver.store().put_topic(topic.clone()).await);
     full(driver.store().retry(&tenant, waiting.id, false, now).await);
     full(driver.store().send(&tenant, &waiting.event, other.id, now).await);
+    full(driver.store().reopen(&tenant, vec![over.id], None, now).await);
+    let another = Replay { id: ReplayId::mint(now, [2; 10]), ..replay.clone() };
+    full(driver.store().create_replay(another).await);
+    let another = ApiKey { id: ApiKeyId::mint(now, [2; 10]), ..key.clone() };
+    full(driver.store().create_key(another, KeyDigest([2; 32])).await);
+    let counts = Counts { events: 1, ..Counts::default() };
+    let tallies = vec![Tally { of: Subject::All, at: now, counts }];
+    let NotAdded { tallies: left, error } = driver.store().add_stats(tallies.clone()).await.remove(0);
+    assert_eq!(left, tallies);
+    full(Err::<(), _>(error));
     assert_eq!(everything(&server), before, "nothing was written");
     // It is ready: it delivers what it has, and answers who reads.
     driver.store().check().await.unwrap();
-    assert_eq!(driver.shown(&tenant).await.events.len(), 1);
+    assert_eq!(driver.shown(&tenant).await.events.len(), 2);
+    let failed = DeliveryFilter { states: vec![over.state], ..DeliveryFilter::default() };
+    driver.store().deliveries(None, failed, Order::NewestFirst, Page::first(1)).await.unwrap();
+    assert_eq!(driver.store().backlog(Scope::All, now).await.unwrap().open, 1);
+    // What is under way can be given up.
+    let given_up = Replay { state: ReplayState::Cancelled, ..replay };
+    driver.store().update_replay(given_up).await.unwrap();
+    // A key can be taken from somebody, and who did it is told.
+    assert_eq!(driver.store().delete_key(key.id).await.unwrap(), key);
+    let entry = AuditEntry {
+        id: AuditId::mint(now, [1; 10]),
+        at: now,
+        by: Actor::AdminKey,
+        address: None,
+        action: "delete_key".into(),
+        subject: format!("/v1/keys/{}", key.id),
+        tenant: None,
+        fields: Vec::new(),
+        detail: None,
+        outcome: AuditOutcome::Done,
+    };
+    driver.store().record(entry.clone(), 10).await.unwrap();
+    assert_eq!(driver.store().audit(None, Page::first(10)).await.unwrap().rows, [entry]);
     assert_eq!(witness.lines().len(), 1, "{:?}", witness.lines());
     assert!(witness.lines()[0].contains("raise maxmemory"), "{:?}", witness.lines());
 
@@ -89,7 +153,8 @@ async fn what_is_full_takes_no_event_and_has_written_nothing() {
     .await;
     let events: Vec<String> =
         driver.shown(&tenant).await.events.iter().map(|record| record.event.id.to_string()).collect();
-    assert_eq!(events, ["new", "before"]);
+    assert_eq!(events, ["new", "over", "before"]);
+    assert_eq!(driver.reopen(&over).await, Reopened::Reopened);
     driver.send("before", &other).await.unwrap();
     fill(&server);
     driver.cancel(&waiting).await.unwrap();
@@ -150,10 +215,11 @@ async fn what_is_full_delivers_and_can_be_emptied() {
     driver.check_invariants().await;
 
     let open = DeliveryFilter {
-        state: Some(posthaste_model::DeliveryState::Scheduled),
+        states: vec![posthaste_model::DeliveryState::Scheduled],
         ..DeliveryFilter::default()
     };
-    assert!(driver.store().deliveries(&tenant, open, Page::first(10)).await.unwrap().rows.is_empty());
+    let found = driver.store().deliveries(Some(&tenant), open, Order::NewestFirst, Page::first(10)).await;
+    assert!(found.unwrap().rows.is_empty());
     driver.pass(60);
     assert_eq!(prune(&driver).await, 3);
     driver.delete_tenant(&tenant).await;

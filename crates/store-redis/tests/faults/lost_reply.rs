@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use posthaste_model::{
-    Attempt, AttemptId, Decision, Delivery, DeliveryState, Endpoint, EndpointEffects, EndpointId,
-    EndpointState, ErrorClass, HealthEffect, Next, Outcome, Tenant, TenantId, Timestamp, Topic, TopicPattern,
+    Actor, ApiKey, ApiKeyId, Attempt, AttemptId, AuditEntry, AuditId, AuditOutcome, Decision, Delivery,
+    DeliveryState, Endpoint, EndpointEffects, EndpointId, EndpointState, ErrorClass, HealthEffect, Next,
+    Outcome, ReplayId, Role, Tenant, TenantId, Timestamp, Topic, TopicPattern,
 };
 use posthaste_store::{
-    KeyId, Lease, LeaseRequest, NewEvent, Notice, Page, Result, Retain, Settled, Settlement, StoreError,
-    TenantRoom, Throttle, Told,
+    DeliveryFilter, KeyDigest, KeyId, Lease, LeaseRequest, NewEvent, Notice, Page, Replay, ReplayState,
+    Result, Retain, Settled, Settlement, StoreError, TenantRoom, Throttle, Told,
     conformance::{
         Driver, Shown, TTL, disable, fares, nameless, replied, sample_endpoint, sample_event, sample_request,
     },
@@ -91,7 +92,58 @@ impl Scene {
         arrived.decision.endpoint = fares(HealthEffect::Well);
         scene.by_hand = Arc::new([arrived]);
         scene.driver.ask(&over, false).await.unwrap();
+        let store = scene.driver.store();
+        store.create_replay(scene.replay([1; 10])).await.unwrap();
+        store.create_key(scene.key(1), KeyDigest([1; 32])).await.unwrap();
+        store.record(scene.entry(1), 1).await.unwrap();
         scene
+    }
+
+    /// A key of the API.
+    fn key(&self, name: u8) -> ApiKey {
+        ApiKey {
+            id: ApiKeyId::mint(self.now(), [name; 10]),
+            name: name.to_string(),
+            role: Role::Viewer,
+            tenant: None,
+            created_at: self.now(),
+            expires_at: None,
+        }
+    }
+
+    /// An entry of the audit.
+    fn entry(&self, name: u8) -> AuditEntry {
+        AuditEntry {
+            id: AuditId::mint(self.now(), [name; 10]),
+            at: self.now(),
+            by: Actor::AdminKey,
+            address: None,
+            action: "delete_topic".into(),
+            subject: "/v1/topics/order.paid".into(),
+            tenant: None,
+            fields: Vec::new(),
+            detail: None,
+            outcome: AuditOutcome::Done,
+        }
+    }
+
+    /// A replay of everything that is exhausted.
+    fn replay(&self, name: [u8; 10]) -> Replay {
+        Replay {
+            id: ReplayId::mint(self.now(), name),
+            tenant: self.tenant.clone(),
+            filter: DeliveryFilter { states: vec![DeliveryState::Exhausted], ..DeliveryFilter::default() },
+            rate: None,
+            state: ReplayState::Running,
+            found: 1,
+            found_more: false,
+            reopened: 0,
+            passed_over: 0,
+            cursor: None,
+            version: 1,
+            created_at: self.now(),
+            updated_at: self.now(),
+        }
     }
 
     /// The delivery of an event to the first endpoint.
@@ -144,7 +196,17 @@ impl Scene {
         let store = self.driver.store();
         let tenants = store.tenants(Page::first(10)).await.unwrap().rows;
         let topics = store.topics(Page::first(10)).await.unwrap().rows;
-        let mut all = format!("{tenants:#?}\n{topics:#?}\n");
+        let replays = store.replays(None, Page::first(10)).await.unwrap().rows;
+        let (partition, _) = self.driver.epochs()[0];
+        let running = store.running_replays(partition).await.unwrap();
+        let mut all = format!("{tenants:#?}\n{topics:#?}\n{replays:#?}\n{running:#?}\n");
+        let keys = store.keys(Page::first(10)).await.unwrap().rows;
+        let mut opened = Vec::new();
+        for name in 1..=2 {
+            opened.push(store.key(&KeyDigest([name; 32])).await.unwrap());
+        }
+        let audit = store.audit(None, Page::first(10)).await.unwrap().rows;
+        all += &format!("{keys:#?}\n{opened:#?}\n{audit:#?}\n");
         for tenant in tenants {
             let mut shown = Shown::of(store, &tenant.id).await.unwrap();
             for (delivery, attempts) in &mut shown.deliveries {
@@ -252,6 +314,9 @@ const CATALOGUE: &[(&str, Operation)] = operations! {
         let topic = Topic { archived: true, ..topic("order.paid", scene.now()) };
         store.put_topic(topic).await.map(|put| put.created)
     }
+    a_new_key(scene, store) { store.create_key(scene.key(2), KeyDigest([2; 32])).await }
+    a_deleted_key(scene, store) { store.delete_key(scene.key(1).id).await }
+    an_entry_of_the_audit(scene, store) { store.record(scene.entry(2), 1).await }
     a_deleted_topic(_scene, store) { store.delete_topic(&"order.paid".parse().unwrap()).await }
     a_new_endpoint(scene, store) {
         store.create_endpoint(sample_endpoint(&scene.tenant, 1_000, scene.now())).await
@@ -321,6 +386,19 @@ const DELIVERIES: &[(&str, Operation)] = operations! {
     what_they_were_told(scene, store) {
         let (partition, _) = scene.driver.epochs()[0];
         store.forget_notices(partition, u64::MAX).await
+    }
+    deliveries_that_are_opened_again(scene, store) {
+        let (over, waiting) = (scene.delivery("over").await, scene.delivery("b").await);
+        store.reopen(&scene.tenant, vec![over.id, waiting.id], None, scene.now()).await
+    }
+    a_new_replay(scene, store) { store.create_replay(scene.replay([2; 10])).await }
+    a_replay_that_goes_on(scene, store) {
+        let goes_on = Replay { reopened: 7, cursor: Some("there".into()), ..scene.replay([1; 10]) };
+        store.update_replay(goes_on).await.map(|replay| replay.version)
+    }
+    a_replay_that_ended(scene, store) {
+        let over = Replay { state: ReplayState::Done, ..scene.replay([1; 10]) };
+        store.update_replay(over).await.map(|replay| replay.version)
     }
     a_pause(scene, store) { store.park(&scene.tenant, scene.first.id, scene.driver.secs(60)).await }
     a_claim(scene, store) {

@@ -1,9 +1,10 @@
 //! What a store is, is written in the server, and every process keeps to it.
 
-use posthaste_model::{Next, Tenant};
+use posthaste_model::{Next, ReplayId, Tenant};
 use posthaste_store::{
-    Catalogue as _, Deliveries as _, KeyId, Page, Store as _, StoreError,
-    conformance::{START, replied},
+    Catalogue as _, Deliveries as _, DeliveryFilter, KeyId, Page, Replay, ReplayState, Store as _,
+    StoreError,
+    conformance::{START, all, replied},
 };
 use posthaste_store_redis::{RedisSettings, RedisStore};
 use posthaste_testkit::redis::{Persistence, RedisServer};
@@ -30,11 +31,76 @@ async fn put(store: &RedisStore, id: &str) {
 #[tokio::test]
 async fn a_newer_store_is_not_touched() {
     let server = RedisServer::start(Persistence::None).unwrap();
-    server.command(&["HSET", "posthaste:store", "schema", "2"]).unwrap();
+    server.command(&["HSET", "posthaste:store", "schema", "3"]).unwrap();
     let error = RedisStore::open(at(server.url())).await.err().unwrap();
-    assert!(matches!(error, StoreError::NewerSchema { found: 2, supported: 1 }), "{error}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 3, supported: 2 }), "{error}");
     assert_eq!(server.command(&["KEYS", "*"]).unwrap(), "posthaste:store");
-    assert_eq!(server.command(&["HGETALL", "posthaste:store"]).unwrap(), "schema\n2");
+    assert_eq!(server.command(&["HGETALL", "posthaste:store"]).unwrap(), "schema\n3");
+}
+
+#[tokio::test]
+async fn who_opens_an_older_store_shuts_older_builds_out() {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let schema = || server.command(&["HGET", "posthaste:store", "schema"]).unwrap();
+    put(&open(at(server.url())).await, "acme").await;
+    assert_eq!(schema(), "2", "a new store");
+    server.command(&["HSET", "posthaste:store", "schema", "1"]).unwrap();
+    // A store that is full can be opened, too.
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    assert_eq!(tenants(&open(at(server.url())).await).await, ["acme"]);
+    assert_eq!(schema(), "2");
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    // It is noticed while the store is open that a newer build has it now.
+    let store = open(at(server.url())).await;
+    server.command(&["HSET", "posthaste:store", "schema", "3"]).unwrap();
+    let checked = store.check().await;
+    assert!(matches!(checked, Err(StoreError::NewerSchema { found: 3, .. })), "{checked:?}");
+    assert_eq!(schema(), "3");
+}
+
+#[tokio::test]
+async fn a_damaged_replay_hides_no_other() {
+    let server = RedisServer::start(Persistence::None).unwrap();
+    let mut driver = drive(RedisSettings { partitions: 1, ..at(server.url()) }).await;
+    let tenant = driver.tenant("acme").await;
+    let mut made = Vec::new();
+    for random in 1..=4 {
+        let replay = Replay {
+            id: ReplayId::mint(driver.now(), [random; 10]),
+            tenant: tenant.clone(),
+            filter: DeliveryFilter::default(),
+            rate: None,
+            state: ReplayState::Running,
+            found: 0,
+            found_more: false,
+            reopened: 0,
+            passed_over: 0,
+            cursor: None,
+            version: 1,
+            created_at: driver.now(),
+            updated_at: driver.now(),
+        };
+        driver.store().create_replay(replay.clone()).await.unwrap();
+        made.push(replay);
+    }
+    let damage = "local list = redis.call('KEYS', '*:running')[1] \
+        local which = redis.call('ZRANGE', list, 1, 2) \
+        local key = string.gsub(list, 'running$', 'j:r') \
+        local version = string.match(redis.call('GET', key .. which[1]), '^%d+ %d+ ') \
+        redis.call('SET', key .. which[1], version .. '{}') \
+        return redis.call('DEL', key .. which[2])";
+    assert_eq!(server.command(&["EVAL", damage, "0"]).unwrap(), "1");
+    let (partition, _) = driver.epochs()[0];
+    let running = driver.store().running_replays(partition).await.unwrap();
+    assert_eq!(running, [made[0].clone(), made[3].clone()]);
+    for of in [Some(&tenant), None] {
+        for limit in [1, 2, 10] {
+            let found = all(limit, |page| driver.store().replays(of, page)).await.unwrap();
+            assert_eq!(found, [made[3].clone(), made[0].clone()], "in pages of {limit}");
+        }
+    }
+    let read = driver.store().replay(&tenant, made[1].id).await;
+    assert!(matches!(read, Err(StoreError::Damaged { .. })), "{read:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,12 @@ local ASKED = K .. ':m'
 local NOTICES = K .. ':o'
 local PERIODS = K .. ':k'
 local KEPT = K .. ':x'
+local REPLAYS = K .. ':j'
+local RUNNING = K .. ':running'
+local PLACES = K .. ':places'
+local API_KEYS = K .. ':api_keys'
+local AUDIT = K .. ':audit'
+local AUDIT_ORDER = K .. ':audit:' -- and by whom
 
 local call = redis.call
 local pack, unpack_bytes = struct.pack, struct.unpack
@@ -37,6 +43,10 @@ end
 -- An endpoint's hash; `common/endpoints.lua` tells its fields.
 local function endpoint_of(endpoint)
   return K .. ':p:' .. endpoint
+end
+
+local function replay_of(replay)
+  return K .. ':j:r' .. replay
 end
 
 -- The number of the current owner's epoch; nil when nobody owns the partition.

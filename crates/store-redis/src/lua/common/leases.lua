@@ -63,14 +63,25 @@ local function mark_tried(name, endpoint)
   end
 end
 
+-- The queues that were closed, by endpoint: {number, what became of it and when} of each.
+local function closings_by_endpoint()
+  local all, closings = call('HGETALL', CLOSINGS), {}
+  for i = 1, #all, 2 do
+    local endpoint = string.sub(all[i + 1], 8, 23)
+    closings[endpoint] = closings[endpoint] or {}
+    table.insert(closings[endpoint], { all[i], all[i + 1] })
+  end
+  return closings
+end
+
 -- The closing in whose queue a delivery is, what became of it by that, and when; nil if it is in none. Whoever looks
--- for many passes in what CLOSINGS holds.
-local function closing_of(name, closings)
-  closings = closings or call('HGETALL', CLOSINGS)
-  for i = 1, #closings, 2 do
-    if call('ZSCORE', K .. ':c:' .. closings[i], name) then
-      local state, now = unpack_bytes('>BI6', closings[i + 1])
-      return closings[i], state, now
+-- for many passes in what was closed.
+local function closing_of(name, endpoint, closings)
+  closings = closings or closings_by_endpoint()
+  for _, closing in ipairs(closings[endpoint] or {}) do
+    if call('ZSCORE', K .. ':c:' .. closing[1], name) then
+      local state, now = unpack_bytes('>BI6', closing[2])
+      return closing[1], state, now
     end
   end
 end
@@ -90,7 +101,7 @@ local function withdraw(name, endpoint, now)
     call('HDEL', due_times_of(endpoint), name)
     reposition(endpoint, now)
   else
-    local closing = closing_of(name)
+    local closing = closing_of(name, endpoint)
     if closing then call('ZREM', K .. ':c:' .. closing, name) end
   end
 end

@@ -24,7 +24,7 @@ local function begin_order(endpoint, now)
   for i = 1, #waiting, 2 do
     local queued = tonumber(waiting[i + 1])
     local tried = queued % 2 == 1
-    last = math.max(last, tried and place_of((split(waiting[i]))) or due_of(queued))
+    last = math.max(last, tried and place_of(split(waiting[i])) or due_of(queued))
     if not tried then break end
   end
   local all = call('HGETALL', LEASES)
@@ -33,7 +33,7 @@ local function begin_order(endpoint, now)
     if kind_of(field) == AUTOMATIC and string.sub(lease, 26, 41) == endpoint then
       in_flight = in_flight + 1
       local _, _, _, due, flags = unpack_bytes('>I6I6I6I6B', lease)
-      local place = place_of((split(field))) or due
+      local place = place_of(split(field)) or due
       if place > last and place <= horizon then last = place end
       local bytes = string.sub(lease, 1, 24) .. string.char(IN_ORDER + flags % 2) .. endpoint
       call('HSET', LEASES, field, bytes .. pack('>I6', place))
@@ -63,7 +63,7 @@ local function move_to_places(endpoint, rows, last, now)
   local before, horizon = last, now + SLACK
   for i = 1, #rows, 2 do
     local due = due_at_place(endpoint, rows[i], tonumber(rows[i + 1]))
-    local place = place_of((split(rows[i]))) or due
+    local place = place_of(split(rows[i])) or due
     enqueue_at_place(endpoint, rows[i], place, due)
     if place > last and place <= horizon then last = place end
   end

@@ -113,7 +113,10 @@ end
 local function enqueue(endpoint, name, state, accepted, due)
   local shown = call('HMGET', endpoint_of(endpoint), 'k', 'b', 'z', 'y')
   if shown[3] then
-    enqueue_at_place(endpoint, name, new_place(endpoint, shown[3], accepted, due), due)
+    local place = new_place(endpoint, shown[3], accepted, due)
+    -- It goes back to it when it is opened again.
+    if place ~= due then call('HSET', PLACES, name, whole(place)) end
+    enqueue_at_place(endpoint, name, place, due)
     if state == ENABLED then reposition(endpoint, accepted) end
   else
     call('ZADD', queue_of(endpoint), score(due), name)

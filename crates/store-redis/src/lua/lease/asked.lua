@@ -1,8 +1,7 @@
 -- Manual attempts that were asked for. A request is the delivery's name, 1 if it is forced, when its event was accepted,
 -- when it was asked for.
 
--- Leases what a request asks for. Gives whether that may be made still: not if the delivery was given up since. Who asks
--- after that means it.
+-- Leases what a request asks for. Gives whether that may be made still.
 local function lease_asked(request)
   local name, force = string.sub(request, 1, 14), string.sub(request, 15, 15)
   local accepted, asked = string.match(request, '^(%d+),(%d+)$', 16)
@@ -13,7 +12,6 @@ local function lease_asked(request)
   local shown = call('HMGET', endpoint_of(endpoint), 'r', 'k', 'h', 's')
   if not shown[4] or (shown[4] ~= ENABLED and force == '0') then return false end
   local slot = read_slot(event, n)
-  if slot.state == GIVEN_UP and slot.completed > tonumber(asked) then return false end
   number = number + 1
   local field = field_of(MANUAL, name, number)
   call('HSET', LEASES, field, pack('>I6I6I6I6B', epoch, number, expiry, tonumber(asked), TRIED) .. endpoint)
