@@ -7,7 +7,7 @@ use posthaste_model::{ErrorClass, Outcome};
 use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout_at};
 
-use crate::dial::{self, dialling};
+use crate::dial::{self, Address, Taken, dialling};
 use crate::failure::{failed, is_unsent, outcome_of};
 use crate::pool::Pool;
 use crate::reply;
@@ -77,19 +77,16 @@ impl HttpTransport {
         *sent.headers_mut() = headers;
         *sent.body_mut() = Some(body.into());
 
-        dialling(&target, async {
-            let reply = async {
-                let response = execute(&client, sent).await?;
-                head_arrived();
-                reply::read(response, &self.settings, deadline).await
-            };
-            reply.await.map(Outcome::Replied).map_err(|error: reqwest::Error| {
-                let error = error.without_url();
-                tracing::debug!(host = target.host(), error = ?error, "exchange failed");
-                outcome_of(&error, identity.as_deref(), dial::was_asked())
-            })
+        let reply = async {
+            let response = execute(&client, sent).await?;
+            head_arrived();
+            reply::read(response, &self.settings, deadline).await
+        };
+        reply.await.map(Outcome::Replied).map_err(|error: reqwest::Error| {
+            let error = error.without_url();
+            tracing::debug!(host = target.host(), error = ?error, "exchange failed");
+            outcome_of(&error, identity.as_deref(), dial::was_asked())
         })
-        .await
     }
 }
 
@@ -97,14 +94,18 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Exchange {
         let begun = Instant::now();
-        let mut first_byte = None;
         let deadline = begun + request.deadline;
-        let exchange = self.exchange(request, deadline, || first_byte = Some(begun.elapsed()));
-        let outcome = match timeout_at(deadline, exchange).await {
-            Ok(Ok(outcome) | Err(outcome)) => outcome,
-            Err(_) => failed(ErrorClass::Timeout, "no complete answer in time"),
-        };
-        Exchange { outcome, first_byte, total: begun.elapsed() }
+        dialling(Address::of(&request.target), async {
+            let mut first_byte = None;
+            let exchange = self.exchange(request, deadline, || first_byte = Some(begun.elapsed()));
+            let outcome = match timeout_at(deadline, exchange).await {
+                Ok(Ok(outcome) | Err(outcome)) => outcome,
+                Err(_) => failed(ErrorClass::Timeout, "no complete answer in time"),
+            };
+            let Taken { dns, connect, tls } = dial::taken(first_byte.is_some());
+            Exchange { outcome, dns, connect, tls, first_byte, total: begun.elapsed() }
+        })
+        .await
     }
 }
 

@@ -1,11 +1,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reqwest::{Client, Proxy, redirect, retry};
+use tower::util::MapFutureLayer;
 
 use crate::clients::Clients;
 use crate::tls::Handshakes;
 use crate::vetting::Vetting;
-use crate::{EgressError, TlsIdentity, TransportSettings};
+use crate::{EgressError, TlsIdentity, TransportSettings, dial};
 
 /// The HTTP clients and their connections, which are replaced as a whole when their lifetime is over.
 ///
@@ -69,6 +70,7 @@ impl Recipe {
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(settings.idle_timeout)
             .pool_max_idle_per_host(settings.idle_per_host)
+            .connector_layer(MapFutureLayer::new(dial::connecting))
             .tls_backend_preconfigured(self.handshakes.config(identity)?)
             .no_proxy();
         let builder = match &self.proxy {

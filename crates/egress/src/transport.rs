@@ -59,10 +59,24 @@ impl From<Method> for http::Method {
 pub struct Exchange {
     /// The answer or the failure.
     pub outcome: Outcome,
+    /// How long resolving the name took, or trying to; none: a connection was there, the URL has an address, or a proxy
+    /// resolves it.
+    pub dns: Option<Duration>,
+    /// How long connecting took, through the proxy if there is one; none: a connection was there, or none could be made.
+    pub connect: Option<Duration>,
+    /// How long the TLS handshake took; none: a connection was there, there is no TLS, or the handshake failed.
+    pub tls: Option<Duration>,
     /// From the beginning until the head of the answer had arrived; none: it never did.
     pub first_byte: Option<Duration>,
     /// From the beginning until the end.
     pub total: Duration,
+}
+
+impl Exchange {
+    /// What came of a request for which nothing was dialled.
+    pub fn unsent(outcome: Outcome, total: Duration) -> Self {
+        Self { outcome, dns: None, connect: None, tls: None, first_byte: None, total }
+    }
 }
 
 /// The way to subscribers.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::dial::{self, Address};
 use crate::{Forbidden, Guard, Resolver};
@@ -63,6 +64,11 @@ impl Resolve for Vetting {
     fn resolve(&self, name: Name) -> Resolving {
         // Read now: the client may finish a dial on another task, but begins it on the one that sends.
         let vetted = self.clone().vetted(name, dial::address());
-        Box::pin(async move { Ok(Box::new(vetted.await?.into_iter()) as Addrs) })
+        Box::pin(async move {
+            let begun = Instant::now();
+            let addresses = vetted.await;
+            dial::note_resolved(begun.elapsed());
+            Ok(Box::new(addresses?.into_iter()) as Addrs)
+        })
     }
 }

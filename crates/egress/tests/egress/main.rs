@@ -11,5 +11,6 @@ mod mtls;
 mod names;
 mod setup;
 mod target;
+mod timings;
 mod tls;
 mod tls_setup;
