@@ -7,6 +7,7 @@ use posthaste_model::{
 };
 use posthaste_policy::{Filter, Subject, wants};
 use posthaste_store::{NewEvent, Notice, Result, StoreError, Told};
+use posthaste_telemetry::Operation;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, time::timeout};
 
@@ -133,12 +134,18 @@ async fn publish(shared: &Shared, event: Event) -> Result<()> {
         let wanting = view.endpoints.iter().filter(|endpoint| {
             wants(&endpoint.topics, &event.topic) && passes(endpoint.filter.as_deref(), &subject)
         });
-        let endpoints = wanting.map(|endpoint| endpoint.id).collect();
+        let endpoints: Vec<_> = wanting.map(|endpoint| endpoint.id).collect();
         let new = NewEvent { event: event.clone(), endpoints };
-        match shared.store.accept(&event.tenant, view.version, vec![new]).await {
+        let wanted = new.endpoints.clone();
+        let accepted = shared.store.accept(&event.tenant, view.version, vec![new]);
+        match shared.telemetry.timed(Operation::Accept, accepted).await {
             Err(StoreError::StaleView) => {}
+            Ok(answers) => {
+                answers.iter().for_each(|answer| shared.telemetry.accepted(&event, &wanted, answer));
+                return Ok(());
+            }
             // It was told before, when there was something else to say of the same thing.
-            Ok(_) | Err(StoreError::EventConflict { .. }) => return Ok(()),
+            Err(StoreError::EventConflict { .. }) => return Ok(()),
             Err(error) => return Err(error),
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     gates::{Standing, Underway},
     handshake,
     request::request,
+    sent::told,
     shared::Shared,
     target::{Target, Unusable},
 };
@@ -21,9 +22,9 @@ pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) 
     let started_at = shared.clock.now();
     let target = handshake::permit(lease, started_at)
         .and_then(|()| shared.targets.get(&lease.endpoint, started_at, &shared.settings));
-    let exchange = match target {
-        Ok(target) => exchange(shared, lease, &target, started_at).await,
-        Err(unusable) => not_sent(lease, &unusable),
+    let (exchange, was_sent) = match &target {
+        Ok(target) => exchange(shared, lease, target, started_at).await,
+        Err(unusable) => (not_sent(lease, unusable), false),
     };
     let now = shared.clock.now();
     let judged =
@@ -51,6 +52,13 @@ pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) 
     // A fault of ours made no request: there is nothing to record, however often it happens; but whoever asked for the
     // attempt is told of it.
     let recorded = lease.manual || exchange.outcome.error() != Some(ErrorClass::Internal);
+    let arrived = exchange.outcome.status().is_some_and(|status| (200..=299).contains(&status));
+    let wanted = !arrived || lease.manual || lease.event.options.test;
+    // Most arrive, and are kept without their request: the few others' are made once more.
+    let sent = target.ok().filter(|_| was_sent && recorded && wanted).and_then(|target| {
+        let request = request(lease, &target, started_at, &shared.settings.wire).ok()?;
+        Some(Box::new(told(&request, target.tokens.is_some())))
+    });
     let attempt = recorded.then(|| Attempt {
         id: shared.chance.attempt_id(started_at),
         number: lease.attempt,
@@ -58,12 +66,16 @@ pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) 
         started_at,
         timings: Timings {
             queued: started_at.duration_since(lease.due_at).try_into().unwrap_or_default(),
+            dns: exchange.dns,
+            connect: exchange.connect,
+            tls: exchange.tls,
             first_byte: exchange.first_byte,
             total: exchange.total,
         },
+        request: sent,
         outcome: exchange.outcome,
     });
-    Settlement {
+    let settlement = Settlement {
         lease: lease.id,
         delivery: lease.delivery,
         manual: lease.manual,
@@ -71,20 +83,29 @@ pub(crate) async fn attempt(shared: &Shared, lease: &Lease, underway: Underway) 
         attempt,
         decision,
         now,
-    }
+    };
+    shared.telemetry.attempted(lease, &settlement);
+    settlement
 }
 
-/// Sends the request of an attempt, with a token if the receiver wants one.
-async fn exchange(shared: &Shared, lease: &Lease, target: &Target, started_at: Timestamp) -> Exchange {
+/// Sends the request of an attempt, with a token if the receiver wants one. Answers with whether it was sent, too.
+async fn exchange(
+    shared: &Shared,
+    lease: &Lease,
+    target: &Target,
+    started_at: Timestamp,
+) -> (Exchange, bool) {
     let mut request = match request(lease, target, started_at, &shared.settings.wire) {
         Ok(request) => request,
-        Err(error) => return not_sent(lease, &error.into()),
+        Err(error) => return (not_sent(lease, &error.into()), false),
     };
-    let Some(tokens) = &target.tokens else { return send(shared, target, request).await };
+    let Some(tokens) = &target.tokens else {
+        return (send(shared, target, request).await, true);
+    };
     let begun = Instant::now();
     let token = match tokens.authorization(&*shared.transport, begun + request.deadline).await {
         Ok(token) => token,
-        Err(outcome) => return Exchange { outcome, first_byte: None, total: begun.elapsed() },
+        Err(outcome) => return (Exchange::unsent(outcome, begun.elapsed()), false),
     };
     request.headers.insert(AUTHORIZATION, token.clone());
     // The token has its part of the time.
@@ -93,7 +114,7 @@ async fn exchange(shared: &Shared, lease: &Lease, target: &Target, started_at: T
     if exchange.outcome.status() == Some(401) {
         tokens.refused(&token).await;
     }
-    exchange
+    (exchange, true)
 }
 
 /// Sends a request; what it showed the receiver in confidence is not in what is kept of the answer.
@@ -137,7 +158,7 @@ fn not_sent(lease: &Lease, unusable: &Unusable) -> Exchange {
         }
     };
     let outcome = Outcome::Failed { class, detail: unusable.to_string() };
-    Exchange { outcome, first_byte: None, total: Duration::ZERO }
+    Exchange::unsent(outcome, Duration::ZERO)
 }
 
 fn judge(

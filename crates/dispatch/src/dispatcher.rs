@@ -4,6 +4,7 @@ use posthaste_egress::{Guard, Transport};
 use posthaste_model::Clock;
 use posthaste_signing::Sealer;
 use posthaste_store::Store;
+use posthaste_telemetry::Telemetry;
 use rand::rngs::StdRng;
 use tokio::{
     sync::{Semaphore, watch},
@@ -34,6 +35,8 @@ pub struct Parts {
     pub sealer: Arc<Sealer>,
     /// The time.
     pub clock: Clock,
+    /// What hears of what happens.
+    pub telemetry: Arc<Telemetry>,
     /// Where jitter and ids come from.
     pub seed: StdRng,
 }
@@ -52,7 +55,7 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// Starts on the current tokio runtime.
     pub fn start(parts: Parts, settings: DispatchSettings) -> Self {
-        let Parts { store, transport, guard, sealer, clock, seed } = parts;
+        let Parts { store, transport, guard, sealer, clock, telemetry, seed } = parts;
         let stage = watch::Sender::new(Stage::Running);
         let shared = Arc::new(Shared {
             targets: Targets::new(guard, sealer),
@@ -61,11 +64,15 @@ impl Dispatcher {
             chance: Chance::new(seed),
             outage: Outage::default(),
             alarm: Alarm::new(),
+            forgetting: Semaphore::new(1),
             store,
             transport,
             clock,
+            telemetry,
             settings,
         });
+        let watched = Arc::downgrade(&shared);
+        shared.telemetry.watch(move || watched.upgrade().map(|shared| shared.load()).unwrap_or_default());
         let mut ownership = JoinSet::new();
         let (own, stages) = (Arc::clone(&shared), stage.subscribe());
         ownership.spawn(async move {

@@ -5,7 +5,7 @@ use posthaste_store::{Epoch, Partition, Recovered, StoreError};
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
-    announcing, leasing,
+    announcing, leasing, replaying,
     settler::{self, Reports},
     shared::Shared,
     stage::{Stages, until_drained, while_running},
@@ -32,6 +32,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, hold: Hold, mut stages: Stages) {
         Lost = keep(shared, hold) => Err(Lost),
         never = upkeep::run(shared, hold, &reports) => match never {},
         never = announcing::run(shared, hold, &noticed) => match never {},
+        never = replaying::run(shared, hold) => match never {},
     };
     drop(reports);
     match driven {
@@ -71,6 +72,7 @@ async fn take_over(shared: &Shared, hold: Hold, stages: &mut Stages) -> Result<(
                 patience.over();
                 tracing::debug!(partition = partition.0, epoch = epoch.0, interrupted, "took a partition");
                 if interrupted > 0 {
+                    shared.telemetry.interrupted(interrupted);
                     tracing::info!(partition = partition.0, interrupted, "took over what was in flight");
                 }
                 return Ok(());

@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use posthaste_model::Timestamp;
 use posthaste_policy::tenant_room;
 use posthaste_store::{Lease, LeaseRequest, Leases, Partition, Result, StoreError, Throttle};
+use posthaste_telemetry::Operation;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -62,13 +63,15 @@ pub(crate) async fn run(
         for (lease, underway) in leases.into_iter().zip(admitted) {
             let Some(permit) = permits.split(1) else { break };
             match underway {
-                _ if handshake::is_left_behind(&lease) => reports.send(give_up(shared, &lease), permit),
+                _ if handshake::is_left_behind(&lease) => {
+                    reports.send(&lease, give_up(shared, &lease), permit)
+                }
                 Some(underway) => {
                     room = true;
                     let work = deliver(Arc::clone(shared), lease, underway, permit, reports.clone());
                     tokio::spawn(work);
                 }
-                None => reports.send(give_back(shared, &lease), permit),
+                None => reports.send(&lease, give_back(shared, &lease), permit),
             }
         }
         drop(permits);
@@ -88,7 +91,7 @@ async fn lease(
     Hold { partition, epoch }: Hold,
     asked: usize,
 ) -> Result<(Leases, Vec<Throttle>)> {
-    let Shared { store, settings, gates, permits, clock, .. } = shared;
+    let Shared { store, settings, gates, permits, clock, telemetry, .. } = shared;
     let free = permits.available_permits() + asked;
     // A tenant of which nothing is in flight could be given all of it.
     let limit = asked.min(tenant_room(free, 0));
@@ -106,7 +109,7 @@ async fn lease(
         throttles: throttles.clone(),
         lease_for: settings.lease_for(),
     };
-    match store.lease(request).await {
+    match telemetry.timed(Operation::Lease, store.lease(request)).await {
         Ok(leases) => Ok((leases, throttles)),
         Err(error) => {
             gates.unsaid(partition, throttles);
@@ -134,7 +137,7 @@ async fn deliver(
     reports: Reports,
 ) {
     let settlement = attempt(&shared, &lease, underway).await;
-    reports.send(settlement, permit);
+    reports.send(&lease, settlement, permit);
 }
 
 /// Waits until something may be leased: its time has come, the store says so, or there is room for it.

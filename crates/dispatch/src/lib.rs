@@ -13,11 +13,13 @@
 //! | `request` | makes the request of an attempt, and signs it |
 //! | `body` | the bytes that a subscriber receives |
 //! | `handshake` | what an endpoint is asked before it is sent anything else |
+//! | `sent` | what was sent, as it is told to people |
 //! | `echo` | takes what was shown in confidence out of the answer |
 //! | `target` | what an endpoint's attempts have in common, made once |
 //! | `token` | fetches what an endpoint's receiver wants to be shown, and keeps it |
 //! | `settler` | writes what came of a hold's attempts, many at a time |
 //! | `announcing` | publishes what operators are to be told |
+//! | `replaying` | opens again what replays ask for |
 //! | `upkeep` | gives back lost leases, forgets what is over |
 //! | `patience` | waits out a store that is away, and says so once |
 //! | `alarm` | tells of a task that died |
@@ -42,7 +44,9 @@ mod leasing;
 mod membership;
 mod ownership;
 mod patience;
+mod replaying;
 mod request;
+mod sent;
 mod settings;
 mod settler;
 mod share;

@@ -38,11 +38,18 @@ pub struct WireSettings {
     pub source: String,
     /// What it is called where it asks endpoints for their consent: a DNS name.
     pub origin: String,
+    /// The `User-Agent` of requests that bring none of their own.
+    pub user_agent: String,
 }
 
 impl Default for WireSettings {
     fn default() -> Self {
-        Self { header_prefix: "Posthaste".into(), source: "/posthaste".into(), origin: "posthaste".into() }
+        Self {
+            header_prefix: "Posthaste".into(),
+            source: "/posthaste".into(),
+            origin: "posthaste".into(),
+            user_agent: concat!("Posthaste/", env!("CARGO_PKG_VERSION")).into(),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
-use posthaste_model::{Decision, HealthEffect, Next};
-use posthaste_store::{Settlement, StoreError};
+use posthaste_model::{Decision, EndpointId, Event, HealthEffect, Next};
+use posthaste_store::{Lease, Settled, Settlement, StoreError};
+use posthaste_telemetry::Operation;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinHandle,
@@ -20,16 +21,24 @@ pub(crate) struct Reports(mpsc::UnboundedSender<Report>);
 #[expect(clippy::large_enum_variant, reason = "nearly all are of the large one")]
 enum Report {
     /// An attempt is over. The permit bounds it until it is written.
-    Attempted(Settlement, OwnedSemaphorePermit),
+    Attempted(Settlement, About, OwnedSemaphorePermit),
     /// Somebody waits for what came before this to be written.
     Asked(oneshot::Sender<()>),
 }
 
+/// What a settlement is about.
+#[derive(Clone)]
+struct About {
+    event: Arc<Event>,
+    endpoint: EndpointId,
+}
+
 impl Reports {
-    /// Reports an attempt that is over.
-    pub(crate) fn send(&self, settlement: Settlement, permit: OwnedSemaphorePermit) {
+    /// Reports that the attempt of a lease is over.
+    pub(crate) fn send(&self, lease: &Lease, settlement: Settlement, permit: OwnedSemaphorePermit) {
+        let about = About { event: Arc::clone(&lease.event), endpoint: lease.endpoint.id };
         // An error is a settler that was told not to wait.
-        let _ = self.0.send(Report::Attempted(settlement, permit));
+        let _ = self.0.send(Report::Attempted(settlement, about, permit));
     }
 
     /// Waits until everything that was reported before is written. False: it will not be.
@@ -53,11 +62,13 @@ pub(crate) fn start(shared: &Arc<Shared>, noticed: &Arc<Notify>) -> (Reports, Jo
 async fn run(shared: &Shared, noticed: &Notify, mut reports: mpsc::UnboundedReceiver<Report>) {
     let mut batch = Vec::new();
     while reports.recv_many(&mut batch, BATCH).await > 0 {
-        let (mut settlements, mut permits, mut asking) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settlements, mut about) = (Vec::new(), Vec::new());
+        let (mut permits, mut asking) = (Vec::new(), Vec::new());
         for report in batch.drain(..) {
             match report {
-                Report::Attempted(settlement, permit) => {
+                Report::Attempted(settlement, of, permit) => {
                     settlements.push(settlement);
+                    about.push(of);
                     permits.push(permit);
                 }
                 Report::Asked(asked) => asking.push(asked),
@@ -65,7 +76,7 @@ async fn run(shared: &Shared, noticed: &Notify, mut reports: mpsc::UnboundedRece
         }
         if !settlements.is_empty() {
             let told = settlements.iter().any(may_leave_a_notice);
-            settle(shared, settlements.into()).await;
+            settle(shared, settlements.into(), &about).await;
             if told {
                 noticed.notify_one();
             }
@@ -89,12 +100,14 @@ fn may_leave_a_notice(Settlement { decision: Decision { next, endpoint }, .. }: 
 }
 
 /// Settles, however long the store is away: what was sent must be known. A settlement is idempotent.
-async fn settle(shared: &Shared, settlements: Arc<[Settlement]>) {
+async fn settle(shared: &Shared, settlements: Arc<[Settlement]>, about: &[About]) {
     let mut patience = shared.patience("settling deliveries");
     loop {
-        match shared.store.settle(Arc::clone(&settlements)).await {
-            Ok(_) => {
+        let call = shared.store.settle(Arc::clone(&settlements));
+        match shared.telemetry.timed(Operation::Settle, call).await {
+            Ok(settled) => {
                 patience.over();
+                tell(shared, &settlements, about, &settled);
                 return;
             }
             Err(error @ (StoreError::Unavailable { .. } | StoreError::Full { .. })) => {
@@ -103,8 +116,8 @@ async fn settle(shared: &Shared, settlements: Arc<[Settlement]>) {
             // One that cannot be written must not take its neighbours along, whose attempts would be made again.
             Err(_) if settlements.len() > 1 => {
                 patience.over();
-                for settlement in settlements.iter() {
-                    Box::pin(settle(shared, Arc::new([settlement.clone()]))).await;
+                for (settlement, about) in settlements.iter().zip(about) {
+                    Box::pin(settle(shared, Arc::new([settlement.clone()]), slice::from_ref(about))).await;
                 }
                 return;
             }
@@ -114,6 +127,16 @@ async fn settle(shared: &Shared, settlements: Arc<[Settlement]>) {
                 patience.over();
                 return;
             }
+        }
+    }
+}
+
+/// Tells what came of the deliveries, but for settlements that came too late; and for manual attempts, whose deliveries may
+/// have been over before, and counted.
+fn tell(shared: &Shared, settlements: &[Settlement], about: &[About], settled: &[Settled]) {
+    for ((settlement, About { event, endpoint }), settled) in settlements.iter().zip(about).zip(settled) {
+        if *settled == Settled::Applied && !settlement.manual {
+            shared.telemetry.settled(event, *endpoint, settlement.decision.next, settlement.now);
         }
     }
 }

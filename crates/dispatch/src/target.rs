@@ -5,7 +5,10 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, Entry, USER_AGENT},
+};
 use posthaste_egress::{
     ClientIdentity, Guard, InvalidCertificates, InvalidIdentity, InvalidTarget, Method, TargetUrl,
     TlsIdentity, TrustedRoots,
@@ -150,7 +153,7 @@ impl Targets {
                 model::Method::Put => Method::Put,
             },
             format: *format,
-            headers: headers(&endpoint.wire, &credentials)?,
+            headers: headers(&endpoint.wire, &credentials, &settings.wire.user_agent)?,
             metadata_headers: *metadata_headers,
             identity: identity(&endpoint.wire, &credentials)?,
             password: match endpoint.wire.auth {
@@ -193,7 +196,7 @@ fn own_names(settings: &WireSettings) -> Result<[HeaderName; 2], Unusable> {
 }
 
 /// The headers that an endpoint asked for, and those that show it who we are.
-fn headers(wire: &Wire, credentials: &Credentials) -> Result<HeaderMap, Unusable> {
+fn headers(wire: &Wire, credentials: &Credentials, user_agent: &str) -> Result<HeaderMap, Unusable> {
     let mut headers = HeaderMap::new();
     for (name, value) in &wire.headers {
         let (text, secret) = match value {
@@ -208,6 +211,9 @@ fn headers(wire: &Wire, credentials: &Credentials) -> Result<HeaderMap, Unusable
     }
     if let Some(authorization) = authorization(wire, credentials)? {
         headers.insert(AUTHORIZATION, authorization);
+    }
+    if let (Entry::Vacant(free), Ok(agent)) = (headers.entry(USER_AGENT), HeaderValue::from_str(user_agent)) {
+        free.insert(agent);
     }
     Ok(headers)
 }

@@ -1,7 +1,9 @@
 use std::{convert::Infallible, time::Duration};
 
-use posthaste_store::{Recovered, Result};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use posthaste_model::Timestamp;
+use posthaste_store::{Partition, Recovered, Result};
+use posthaste_telemetry::{HOURS_KEPT, MINUTES_KEPT};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::{hold::Hold, settler::Reports, shared::Shared};
 
@@ -9,10 +11,14 @@ use crate::{hold::Hold, settler::Reports, shared::Shared};
 const EVERY: Duration = Duration::from_secs(10);
 /// How many events one call looks at: few enough that nobody waits behind it.
 const WINDOW: u32 = 200;
+/// How often old figures are forgotten.
+const FORGET_STATS_EVERY: Duration = Duration::from_secs(600);
+/// How many of them in one call.
+const STATS: u32 = 500;
 
 /// Keeps the partition tidy for as long as it is held.
 pub(crate) async fn run(shared: &Shared, hold: Hold, reports: &Reports) -> Infallible {
-    tokio::join!(tidy(shared, hold, reports), inherit(shared, hold)).0
+    tokio::join!(tidy(shared, hold, reports), forget(shared, hold), inherit(shared, hold)).0
 }
 
 /// Gives back, soon, what the former owner asked to be spared and did not live to finish.
@@ -29,21 +35,45 @@ async fn inherit(shared: &Shared, hold: Hold) {
 }
 
 async fn tidy(shared: &Shared, hold: Hold, reports: &Reports) -> Infallible {
-    // Not all partitions at once.
-    let turn = EVERY * u32::from(hold.partition.0) / u32::from(shared.store.partitions());
-    let mut ticks = interval_at(Instant::now() + turn, EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks(shared, hold);
+    // Figures lie in no partition: whoever has the first one looks after them.
+    let mut stats_from = (hold.partition == Partition(0)).then(Instant::now);
     loop {
         ticks.tick().await;
         shared.gates.tidy(hold.partition, shared.clock.now());
         let done = async {
             give_back(shared, hold, reports).await?;
-            forget(shared, hold).await
+            if let Some(from) = &mut stats_from
+                && *from <= Instant::now()
+            {
+                forget_stats(shared).await?;
+                *from = Instant::now() + FORGET_STATS_EVERY;
+            }
+            Ok(())
         };
         if let Err(error) = done.await {
             failed(&error);
         }
     }
+}
+
+/// Forgets what is over, which may take long: nothing else waits for it.
+async fn forget(shared: &Shared, hold: Hold) -> Infallible {
+    let mut ticks = ticks(shared, hold);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = forget_all(shared, hold).await {
+            failed(&error);
+        }
+    }
+}
+
+/// When it is a partition's turn: not all come at once.
+fn ticks(shared: &Shared, Hold { partition, .. }: Hold) -> Interval {
+    let turn = EVERY * u32::from(partition.0) / u32::from(shared.store.partitions());
+    let mut ticks = interval_at(Instant::now() + turn, EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// It is done again at the next tick; whoever needs the store more says so louder.
@@ -65,18 +95,29 @@ async fn give_back(shared: &Shared, hold: Hold, reports: &Reports) -> Result<()>
 
 async fn recover(shared: &Shared, Hold { partition, epoch }: Hold) -> Result<u64> {
     let Recovered { interrupted } = shared.store.recover(partition, epoch, shared.clock.now()).await?;
+    shared.telemetry.interrupted(interrupted);
     Ok(interrupted)
 }
 
-/// Forgets what is over.
-async fn forget(shared: &Shared, Hold { partition, .. }: Hold) -> Result<()> {
-    let mut from = None;
+/// Forgets all that is over now. Where one call does not get to the end of it, one partition goes on at a time, and pauses for
+/// as long as each call took: that leaves half of the store's time to others.
+async fn forget_all(shared: &Shared, Hold { partition, .. }: Hold) -> Result<()> {
+    let (mut from, mut turn) = (None, None);
     loop {
-        let now = shared.clock.now();
-        let pruned = shared.store.prune(partition, shared.settings.retain, now, from, WINDOW).await?;
-        from = pruned.next;
+        let (begun, now) = (Instant::now(), shared.clock.now());
+        from = shared.store.prune(partition, shared.settings.retain, now, from, WINDOW).await?.next;
         if from.is_none() {
             return Ok(());
         }
+        sleep(begun.elapsed()).await;
+        drop(turn.take());
+        turn = shared.forgetting.acquire().await.ok();
     }
+}
+
+/// Forgets figures that are older than they are kept.
+async fn forget_stats(shared: &Shared) -> Result<()> {
+    let before = |kept| shared.clock.now().checked_sub(kept).unwrap_or(Timestamp::MIN);
+    while shared.store.forget_stats(before(MINUTES_KEPT), before(HOURS_KEPT), STATS).await? {}
+    Ok(())
 }

@@ -8,11 +8,13 @@ use std::{
     collections::BTreeSet,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use posthaste_model::{Endpoint, EndpointId, Timestamp};
 use posthaste_policy::{Limits, tenant_room};
 use posthaste_store::{Lease, Partition, TenantRoom, Throttle};
+use posthaste_telemetry::Load;
 use tokio::sync::Notify;
 
 pub(crate) use self::underway::{Standing, Underway};
@@ -25,6 +27,8 @@ use crate::hold::Hold;
 
 /// How many of one endpoint a lease call gives: few, so that the others' turns come soon.
 pub(crate) const TURN: usize = 16;
+/// For how long an answer to what is held back is good.
+const LOAD_HOLDS: Duration = Duration::from_secs(1);
 
 /// What this process knows of the endpoints, hosts and tenants that it is sending to: how much is under way, and what
 /// their limits leave. `policy` judges; what follows is said to the store as throttles, so that what has to wait waits
@@ -33,11 +37,13 @@ pub(crate) struct Gates {
     per_endpoint: u32,
     per_host: u32,
     state: Mutex<State>,
+    /// What was found when the load was last looked at, and when.
+    looked: Mutex<Option<(Timestamp, Load)>>,
 }
 
 impl Gates {
     pub(crate) fn new(per_endpoint: u32, per_host: u32) -> Self {
-        Self { per_endpoint, per_host, state: Mutex::default() }
+        Self { per_endpoint, per_host, state: Mutex::default(), looked: Mutex::default() }
     }
 
     /// A partition was taken: its store knows of no throttle. Answers with what rings when something of the partition can
@@ -92,6 +98,27 @@ impl Gates {
         let rooms = state.tenants.iter().map(|(tenant, in_flight)| (tenant, tenant_room(free, *in_flight)));
         let short = rooms.filter(|(_, room)| *room < limit);
         short.map(|(tenant, room)| TenantRoom { tenant: tenant.clone(), room }).collect()
+    }
+
+    /// What is held back, and of how many partitions; as it was within the last second, so that nobody who asks often holds
+    /// up what is sent.
+    pub(crate) fn load(&self, now: Timestamp) -> Load {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, load)) = *looked
+            && now.duration_since(at).unsigned_abs() < LOAD_HOLDS
+        {
+            return load;
+        }
+        let state = self.state();
+        // The backlog lies in all partitions: whoever has the first one looks at it.
+        let (partitions, looks) = (state.news.len(), state.news.contains_key(&Partition(0)));
+        let mut load = Load { partitions, looks, ..Load::default() };
+        for known in state.endpoints.values().filter(|known| state.news.contains_key(&known.partition)) {
+            load.throttled += usize::from(known.told.until().is_some_and(|until| until > now));
+            load.open_breakers += usize::from(known.gate.breaker_open(now));
+        }
+        *looked = Some((now, load));
+        load
     }
 
     /// How many manual attempts are under way.

@@ -4,17 +4,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use posthaste_model::{
-    Attempt, Delivery, DeliveryId, Endpoint, EndpointId, EventId, Tenant, TenantId, Timestamp, Topic,
-    TopicName,
-};
+use posthaste_model::{DeliveryId, EndpointId, EventId, ReplayId, TenantId, Timestamp};
 use posthaste_store::{
-    Accepted, Catalogue, Cursor, Deliveries, DeliveryFilter, Durability, Epoch, EventRecord, Finding, Intake,
-    KeyId, LeaseRequest, Leases, NewEvent, Notice, Notices, Page, Paged, Partition, Pruned, Put, Queries,
-    Recovered, Repairs, Result, Retain, Retention, Sent, Settled, Settlement, Store, StoreError, TenantView,
-    ViewVersion, conformance::invariants::Step,
+    Accepted, Bucket, Cursor, Deliveries, Durability, Epoch, Finding, Intake, KeyId, LeaseRequest, Leases,
+    NewEvent, NotAdded, Notice, Notices, Page, Paged, Partition, Pruned, Queries, Recovered, Reopened,
+    Repairs, Replay, Replays, Result, Retain, Retention, Sent, Settled, Settlement, Statistics, Store,
+    StoreError, Stretch, Subject, Tally, TenantView, ViewVersion, conformance::invariants::Step,
 };
-use posthaste_testkit::MemoryStore;
+use posthaste_testkit::{MemoryStore, pass_on};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -302,84 +299,73 @@ impl Notices for Access {
 }
 
 #[async_trait]
-impl Queries for Access {
-    async fn event(&self, tenant: &TenantId, id: &EventId) -> Result<EventRecord> {
-        self.store().event(tenant, id).await
-    }
-
-    async fn events(&self, tenant: &TenantId, page: Page) -> Result<Paged<EventRecord>> {
-        self.store().events(tenant, page).await
-    }
-
-    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Delivery> {
-        self.store().delivery(tenant, id).await
-    }
-
-    async fn deliveries(
+impl Replays for Access {
+    async fn reopen(
         &self,
         tenant: &TenantId,
-        filter: DeliveryFilter,
-        page: Page,
-    ) -> Result<Paged<Delivery>> {
-        self.store().deliveries(tenant, filter, page).await
+        deliveries: Vec<DeliveryId>,
+        over_before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Vec<Reopened>> {
+        let work = async {
+            let reopened = self.store().reopen(tenant, deliveries.clone(), over_before, now).await?;
+            for (delivery, reopened) in deliveries.into_iter().zip(&reopened) {
+                if *reopened == Reopened::Reopened {
+                    let shown = self.store().delivery(tenant, delivery).await?;
+                    self.road.note([Step::Reopened(shown)]);
+                }
+            }
+            Ok(reopened)
+        };
+        self.call(Op::Reopen, None, work).await
     }
 
-    async fn attempts(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Vec<Attempt>> {
-        self.store().attempts(tenant, delivery).await
+    async fn create_replay(&self, replay: Replay) -> Result<()> {
+        self.store().create_replay(replay).await
+    }
+
+    async fn replay(&self, tenant: &TenantId, id: ReplayId) -> Result<Replay> {
+        self.store().replay(tenant, id).await
+    }
+
+    async fn replays(&self, tenant: Option<&TenantId>, page: Page) -> Result<Paged<Replay>> {
+        self.store().replays(tenant, page).await
+    }
+
+    async fn running_replays(&self, partition: Partition) -> Result<Vec<Replay>> {
+        self.call(Op::RunningReplays, partition, self.store().running_replays(partition)).await
+    }
+
+    async fn update_replay(&self, replay: Replay) -> Result<Replay> {
+        self.call(Op::UpdateReplay, None, self.store().update_replay(replay)).await
     }
 }
 
 #[async_trait]
-impl Catalogue for Access {
-    async fn put_tenant(&self, tenant: Tenant) -> Result<Put<Tenant>> {
-        self.store().put_tenant(tenant).await
+impl Statistics for Access {
+    async fn add_stats(&self, tallies: Vec<Tally>) -> Vec<NotAdded> {
+        self.store().add_stats(tallies).await
     }
 
-    async fn tenant(&self, id: &TenantId) -> Result<Tenant> {
-        self.store().tenant(id).await
+    async fn stats(
+        &self,
+        of: Subject,
+        stretch: Stretch,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Bucket>> {
+        self.store().stats(of, stretch, since, until).await
     }
 
-    async fn tenants(&self, page: Page) -> Result<Paged<Tenant>> {
-        self.store().tenants(page).await
-    }
-
-    async fn delete_tenant(&self, id: &TenantId, now: Timestamp) -> Result<()> {
-        self.store().delete_tenant(id, now).await
-    }
-
-    async fn put_topic(&self, topic: Topic) -> Result<Put<Topic>> {
-        self.store().put_topic(topic).await
-    }
-
-    async fn topic(&self, name: &TopicName) -> Result<Topic> {
-        self.store().topic(name).await
-    }
-
-    async fn topics(&self, page: Page) -> Result<Paged<Topic>> {
-        self.store().topics(page).await
-    }
-
-    async fn delete_topic(&self, name: &TopicName) -> Result<()> {
-        self.store().delete_topic(name).await
-    }
-
-    async fn create_endpoint(&self, endpoint: Endpoint) -> Result<()> {
-        self.store().create_endpoint(endpoint).await
-    }
-
-    async fn endpoint(&self, tenant: &TenantId, id: EndpointId) -> Result<Endpoint> {
-        self.store().endpoint(tenant, id).await
-    }
-
-    async fn endpoints(&self, tenant: &TenantId, page: Page) -> Result<Paged<Endpoint>> {
-        self.store().endpoints(tenant, page).await
-    }
-
-    async fn update_endpoint(&self, endpoint: Endpoint) -> Result<Endpoint> {
-        self.store().update_endpoint(endpoint).await
-    }
-
-    async fn delete_endpoint(&self, tenant: &TenantId, id: EndpointId, now: Timestamp) -> Result<()> {
-        self.store().delete_endpoint(tenant, id, now).await
+    async fn forget_stats(
+        &self,
+        minutes_before: Timestamp,
+        hours_before: Timestamp,
+        limit: u32,
+    ) -> Result<bool> {
+        let work = self.store().forget_stats(minutes_before, hours_before, limit);
+        self.call(Op::ForgetStats, None, work).await
     }
 }
+
+pass_on! { Access, store: Catalogue, Keys, Audit, Queries }

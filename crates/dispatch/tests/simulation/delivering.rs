@@ -22,7 +22,7 @@ async fn check_sent(payload: Payload, content_type: &str, body: &str) {
     let names = ["content-type", "webhook-id", "webhook-timestamp", "posthaste-topic", "posthaste-attempt"];
     let headers = names.map(|name| sent.header(name).unwrap());
     assert_eq!(headers, [content_type, "evt_1", &sent.at.as_second().to_string(), "order.paid", "1"]);
-    assert_eq!(sent.headers.len(), 6, "and the signature: {:?}", sent.headers);
+    assert_eq!(sent.headers.len(), 7, "and the signature, and who sends: {:?}", sent.headers);
     assert_eq!(sent.body, body);
     let (delivery, attempts) = world.delivery("evt_1", &endpoint).await;
     assert_eq!((delivery.state, delivery.last_status), (DeliveryState::Delivered, Some(204)));

@@ -92,7 +92,7 @@ async fn consent_is_asked_for_without_a_body() {
     assert_eq!((sent.method, &sent.body[..]), (Method::Options, &b""[..]));
     assert_eq!(sent.header("webhook-request-origin"), Some("hooks.acme.example"));
     assert_eq!(sent.header("webhook-request-rate"), Some("120"));
-    assert_eq!(sent.headers.len(), 3, "{:?}", sent.headers);
+    assert_eq!(sent.headers.len(), 4, "{:?}", sent.headers);
 }
 
 /// Nor does what it answers to the handshake say how it fares.

@@ -89,6 +89,8 @@ async fn nothing_to_do_costs_nothing() {
         // Some forty more until no former owner can be at it.
         (Op::Recover, 402),
         (Op::Settle, 1),
+        (Op::RunningReplays, 3_601),
+        (Op::ForgetStats, 7),
     ] {
         let calls = world.seen().calls("one", op);
         assert!((1..=most).contains(&calls), "{calls} times {op:?}");

@@ -22,7 +22,7 @@ pub(crate) async fn reckon(world: &World) {
     let shown = world.shown().await;
     let seen = world.seen();
     let mut broken = invariants::broken_by(&seen.steps);
-    broken.extend(invariants::broken_in(&shown));
+    broken.extend(invariants::broken_after(&seen.steps, &shown));
     broken.extend(invariants::unrecorded(&seen.steps, &shown));
     broken.extend(invariants::beyond_policy(&shown, allowed));
     let mut broken: Vec<String> = broken.iter().map(ToString::to_string).collect();

@@ -41,6 +41,10 @@ pub(crate) enum Op {
     Prune,
     Accept,
     Notices,
+    RunningReplays,
+    Reopen,
+    UpdateReplay,
+    ForgetStats,
 }
 
 /// One request as its subscriber saw it.

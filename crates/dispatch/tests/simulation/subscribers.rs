@@ -140,6 +140,7 @@ impl Transport for Line {
         let outcome = while_alive(&self.life, exchange).await;
         record.send_modify(|seen| seen.requests[number].ended = Some((clock.now(), outcome.clone())));
         let total = begun.elapsed();
-        Exchange { first_byte: outcome.status().map(|_| total), outcome, total }
+        let first_byte = outcome.status().map(|_| total);
+        Exchange { first_byte, ..Exchange::unsent(outcome, total) }
     }
 }

@@ -70,9 +70,10 @@ async fn an_endpoint_gets_the_headers_that_it_asked_for() {
             ("posthaste-attempt", Some("1")),
             ("posthaste-metadata-order", Some("%C3%BC%201%25")),
             ("webhook-id", Some("evt_1")),
+            ("user-agent", Some(concat!("Posthaste/", env!("CARGO_PKG_VERSION")))),
         ],
     );
-    assert_eq!(sent.headers.len(), 10, "a name that no header can have is left out: {:?}", sent.headers);
+    assert_eq!(sent.headers.len(), 11, "a name that no header can have is left out: {:?}", sent.headers);
     let shown = format!("{:?}", sent.headers);
     assert!(!shown.contains("s3cret") && !shown.contains("Basic"), "{shown}");
 }

@@ -17,6 +17,7 @@ use posthaste_store::{
     Catalogue as _, Intake as _, NewEvent, Partition, Repairs as _, Retain, StoreError,
     conformance::{START, Shown, invariants::Step, sample_endpoint, sample_event},
 };
+use posthaste_telemetry::Telemetry;
 use posthaste_testkit::simulated_clock;
 use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::{sync::watch, time::timeout};
@@ -43,6 +44,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     /// Every endpoint as it was made, deleted ones included, with its first secret.
     pub(crate) endpoints: BTreeMap<EndpointId, (Endpoint, Secret)>,
+    /// What all processes tell.
+    pub(crate) telemetry: Arc<Telemetry>,
     record: Arc<Record>,
     sealer: Arc<Sealer>,
     guard: Guard,
@@ -75,6 +78,7 @@ impl World {
         }
         Self {
             subscribers: Arc::new(Subscribers::new(clock.clone(), Arc::clone(&record))),
+            telemetry: Arc::new(Telemetry::new(clock.clone(), "1.2.3")),
             clock,
             road,
             tenants,
@@ -125,6 +129,7 @@ impl World {
                 guard: self.guard.clone(),
                 sealer: Arc::clone(&self.sealer),
                 clock: self.clock.clone(),
+                telemetry: Arc::clone(&self.telemetry),
                 seed: self.rng.lock().unwrap().fork(),
             };
             Dispatcher::start(parts, settings)
