@@ -1,9 +1,9 @@
 //! How request bodies are read.
 
-use std::pin::Pin;
+use std::{collections::BTreeMap, pin::Pin};
 
 use actix_web::{
-    FromRequest, HttpRequest,
+    FromRequest, HttpMessage as _, HttpRequest,
     dev::Payload,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE},
     web,
@@ -18,6 +18,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     problem::{Kind, Place, Problem},
+    recording::FieldNames,
     service::Service,
 };
 
@@ -67,9 +68,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let typed = require_json(request);
         let body = RawBody::from_request(request, payload);
+        let request = request.clone();
         Box::pin(async move {
             typed?;
-            parse(&body.await?.0).map(Self)
+            let RawBody(body) = body.await?;
+            note_fields(&request, &body);
+            parse(&body).map(Self)
         })
     }
 }
@@ -84,14 +88,24 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let typed = require_json(request);
         let body = RawBody::from_request(request, payload);
+        let request = request.clone();
         Box::pin(async move {
             let RawBody(body) = body.await?;
             if body.is_empty() {
                 return Ok(Self(T::default()));
             }
             typed?;
+            note_fields(&request, &body);
             parse(&body).map(Self)
         })
+    }
+}
+
+/// Notes the names of a body's fields where the request is recorded. Of one that is no object nothing comes.
+fn note_fields(request: &HttpRequest, json: &[u8]) {
+    if let Some(FieldNames(names)) = request.extensions_mut().get_mut() {
+        let fields: BTreeMap<String, IgnoredAny> = serde_json::from_slice(json).unwrap_or_default();
+        *names = fields.into_keys().collect();
     }
 }
 

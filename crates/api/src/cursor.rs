@@ -15,7 +15,7 @@ const MAX_LIMIT: u32 = 500;
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Listed<T> {
-    /// The rows.
+    /// The rows. A search may find fewer than were asked for, even none, and still have a `next`.
     data: Vec<T>,
     /// The cursor of the next page; null: this is the last.
     next: Option<String>,

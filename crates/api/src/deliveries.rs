@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use actix_web::{
     get,
     web::{Data, Json},
@@ -5,18 +7,12 @@ use actix_web::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use posthaste_model::{
     Attempt, AttemptId, Delivery, DeliveryId, DeliveryReason, DeliveryState, EndpointId, ErrorClass, EventId,
-    Outcome, Reply, TenantId, Timestamp, TopicName,
+    Outcome, Reply, SentRequest, TenantId, Timestamp, Timings, TopicName,
 };
-use posthaste_store::DeliveryFilter;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{
-    cursor::{List, Listed},
-    params::{BothInPath, InPath, InQuery},
-    problem::Problem,
-    service::Service,
-};
+use crate::{next_attempt::NextAttempt, params::BothInPath, problem::Problem, service::Service};
 
 /// One event on its way to one endpoint.
 #[derive(Serialize, ToSchema)]
@@ -70,6 +66,8 @@ pub(crate) struct AttemptBody {
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
     timings: TimingsBody,
+    /// What was sent, but for the body. It is kept of attempts that did not succeed and of those that somebody asked for.
+    request: Option<RequestBody>,
     /// The answer; null: there was none.
     response: Option<ResponseBody>,
     /// Why there was no answer.
@@ -81,10 +79,26 @@ pub(crate) struct AttemptBody {
 struct TimingsBody {
     /// From when the attempt was due until it began.
     queued_ms: f64,
+    /// How long resolving the host's name took; null: a connection was there.
+    dns_ms: Option<f64>,
+    /// How long connecting took; null: a connection was there, or none could be made.
+    connect_ms: Option<f64>,
+    /// How long the TLS handshake took; null: there was none.
+    tls_ms: Option<f64>,
     /// From its beginning until the head of the answer had arrived.
     first_byte_ms: Option<f64>,
     /// From its beginning until its end.
     total_ms: f64,
+}
+
+/// What was sent to an endpoint, but for the body.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SentRequest)]
+struct RequestBody {
+    method: String,
+    url: String,
+    /// Names and values. `***` stands for what was sent in confidence.
+    headers: Vec<(String, String)>,
 }
 
 /// An endpoint's answer, as much of it as is kept.
@@ -106,7 +120,7 @@ struct ResponseBody {
 /// Why an attempt was not answered.
 #[derive(Serialize, ToSchema)]
 struct ErrorBody {
-    /// `blocked`, `dns`, `connect`, `tls`, `timeout`, `protocol`, `internal` or `unknown`.
+    /// `blocked`, `dns`, `connect`, `tls`, `timeout`, `protocol`, `internal`, `unknown` or `auth`.
     #[schema(value_type = String)]
     class: ErrorClass,
     /// What happened.
@@ -120,27 +134,13 @@ struct Attempts {
     data: Vec<AttemptBody>,
 }
 
-/// Which deliveries are wanted: those that meet every condition.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct DeliveryQuery {
-    /// In this state.
-    #[param(value_type = Option<String>)]
-    state: Option<DeliveryState>,
-    /// To this endpoint.
-    #[param(value_type = Option<String>)]
-    endpoint: Option<EndpointId>,
-    /// Of this event.
-    #[param(value_type = Option<String>)]
-    event: Option<EventId>,
-    /// Of this topic.
-    #[param(value_type = Option<String>)]
-    topic: Option<TopicName>,
-    /// Rows of a page: 1 to 500, 50 where nothing is said.
-    limit: Option<u32>,
-    /// Where to go on: `next` of the page before.
-    cursor: Option<String>,
+/// A delivery, and what it waits for.
+#[derive(Serialize, ToSchema)]
+struct DeliveryDetail {
+    #[serde(flatten)]
+    delivery: DeliveryBody,
+    /// The next attempt of its retry policy; null: it is over, or an attempt is under way.
+    next_attempt: Option<NextAttempt>,
 }
 
 impl From<Delivery> for DeliveryBody {
@@ -182,7 +182,7 @@ impl From<Delivery> for DeliveryBody {
 
 impl From<Attempt> for AttemptBody {
     fn from(attempt: Attempt) -> Self {
-        let millis = |duration: std::time::Duration| duration.as_micros() as f64 / 1_000.0;
+        let Timings { queued, dns, connect, tls, first_byte, total } = attempt.timings;
         let (response, error) = match attempt.outcome {
             Outcome::Replied(reply) => (Some(reply.into()), None),
             Outcome::Failed { class, detail } => (None, Some(ErrorBody { class, detail })),
@@ -193,13 +193,28 @@ impl From<Attempt> for AttemptBody {
             manual: attempt.manual,
             started_at: attempt.started_at,
             timings: TimingsBody {
-                queued_ms: millis(attempt.timings.queued),
-                first_byte_ms: attempt.timings.first_byte.map(millis),
-                total_ms: millis(attempt.timings.total),
+                queued_ms: millis(queued),
+                dns_ms: dns.map(millis),
+                connect_ms: connect.map(millis),
+                tls_ms: tls.map(millis),
+                first_byte_ms: first_byte.map(millis),
+                total_ms: millis(total),
             },
+            request: attempt.request.map(|request| (*request).into()),
             response,
             error,
         }
+    }
+}
+
+/// A length of time in milliseconds, to the microsecond.
+pub(crate) fn millis(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1_000.0
+}
+
+impl From<SentRequest> for RequestBody {
+    fn from(SentRequest { method, url, headers }: SentRequest) -> Self {
+        Self { method, url, headers }
     }
 }
 
@@ -211,32 +226,17 @@ impl From<Reply> for ResponseBody {
     }
 }
 
-/// List a tenant's deliveries, newest first.
-#[utoipa::path(tag = "deliveries", params(("tenant" = String, Path), DeliveryQuery),
-    responses((status = 200, body = Listed<DeliveryBody>)))]
-#[get("/tenants/{tenant}/deliveries")]
-pub(crate) async fn list_deliveries(
-    service: Data<Service>,
-    tenant: InPath<TenantId>,
-    query: InQuery<DeliveryQuery>,
-) -> Result<Json<Listed<DeliveryBody>>, Problem> {
-    let DeliveryQuery { state, endpoint, event, topic, limit, cursor } = query.0;
-    let filter = DeliveryFilter { state, endpoint, event, topic };
-    let list = List::new("deliveries", &(&tenant.0, &filter));
-    let page = list.page(limit, cursor.as_deref())?;
-    let page = service.store.deliveries(&tenant.0, filter, page).await?;
-    Ok(Json(list.answer(page, DeliveryBody::from)))
-}
-
-/// Read a delivery.
+/// Read a delivery, and what it waits for.
 #[utoipa::path(tag = "deliveries", params(("tenant" = String, Path), ("delivery" = String, Path)),
-    responses((status = 200, body = DeliveryBody)))]
+    responses((status = 200, body = DeliveryDetail)))]
 #[get("/tenants/{tenant}/deliveries/{delivery}")]
 pub(crate) async fn get_delivery(
     service: Data<Service>,
     path: BothInPath<TenantId, DeliveryId>,
-) -> Result<Json<DeliveryBody>, Problem> {
-    Ok(Json(service.store.delivery(&path.0, path.1).await?.into()))
+) -> Result<Json<DeliveryDetail>, Problem> {
+    let delivery = service.store.delivery(&path.0, path.1).await?;
+    let next_attempt = NextAttempt::of(&service, &delivery).await?;
+    Ok(Json(DeliveryDetail { delivery: delivery.into(), next_attempt }))
 }
 
 /// List the attempts of a delivery, oldest first.
@@ -250,3 +250,6 @@ pub(crate) async fn list_attempts(
     let attempts = service.store.attempts(&path.0, path.1).await?;
     Ok(Json(Attempts { data: attempts.into_iter().map(AttemptBody::from).collect() }))
 }
+
+#[cfg(test)]
+mod tests;

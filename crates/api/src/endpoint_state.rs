@@ -1,9 +1,6 @@
 //! Pausing, resuming, enabling and disabling an endpoint.
 
-use actix_web::{
-    post,
-    web::{Data, Json},
-};
+use actix_web::{HttpResponse, post, web::Data};
 use garde::Validate;
 use posthaste_model::{Endpoint, EndpointId, EndpointState, TenantId};
 use serde::Deserialize;
@@ -39,14 +36,14 @@ pub(crate) async fn pause_endpoint(
     service: Data<Service>,
     path: OfEndpoint,
     _: OptionalJson<Nothing>,
-) -> Result<Json<EndpointBody>, Problem> {
-    let endpoint = change(&service, &path.0, path.1, |endpoint| {
+) -> Result<HttpResponse, Problem> {
+    let changed = change(&service, &path.0, path.1, |endpoint| {
         require_not_disabled(endpoint)?;
         handshake::set_state(endpoint, EndpointState::Paused);
         Ok(())
     })
     .await?;
-    Ok(Json(endpoint.into()))
+    Ok(changed.answer())
 }
 
 /// Resume an endpoint that is paused: what was held goes out, oldest first.
@@ -57,15 +54,15 @@ pub(crate) async fn resume_endpoint(
     service: Data<Service>,
     path: OfEndpoint,
     _: OptionalJson<Nothing>,
-) -> Result<Json<EndpointBody>, Problem> {
-    let endpoint = change(&service, &path.0, path.1, |endpoint| {
+) -> Result<HttpResponse, Problem> {
+    let changed = change(&service, &path.0, path.1, |endpoint| {
         require_not_disabled(endpoint)?;
         require_verified(endpoint)?;
         endpoint.state = EndpointState::Enabled;
         Ok(())
     })
     .await?;
-    Ok(Json(endpoint.into()))
+    Ok(changed.answer())
 }
 
 /// Refuses what does not wake an endpoint that is disabled, such as pausing or resuming: whoever does that should mean it.
@@ -87,13 +84,13 @@ pub(crate) async fn enable_endpoint(
     service: Data<Service>,
     path: OfEndpoint,
     _: OptionalJson<Nothing>,
-) -> Result<Json<EndpointBody>, Problem> {
-    let endpoint = change(&service, &path.0, path.1, |endpoint| {
+) -> Result<HttpResponse, Problem> {
+    let changed = change(&service, &path.0, path.1, |endpoint| {
         let from = endpoint.state;
         handshake::enable(endpoint, from)
     })
     .await?;
-    Ok(Json(endpoint.into()))
+    Ok(changed.answer())
 }
 
 /// Disable an endpoint: its deliveries are skipped. Where it is disabled already, only a reason that is given changes.
@@ -104,9 +101,9 @@ pub(crate) async fn disable_endpoint(
     service: Data<Service>,
     path: OfEndpoint,
     disabling: OptionalJson<Disabling>,
-) -> Result<Json<EndpointBody>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let Disabling { reason } = validate(disabling.0)?;
-    let endpoint = change(&service, &path.0, path.1, |endpoint| {
+    let changed = change(&service, &path.0, path.1, |endpoint| {
         if endpoint.state != EndpointState::Disabled || reason.is_some() {
             endpoint.state = EndpointState::Disabled;
             endpoint.state_reason = Some(reason.clone().unwrap_or_else(|| DISABLED.to_owned()));
@@ -114,7 +111,7 @@ pub(crate) async fn disable_endpoint(
         Ok(())
     })
     .await?;
-    Ok(Json(endpoint.into()))
+    Ok(changed.answer())
 }
 
 #[cfg(test)]

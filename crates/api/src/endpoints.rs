@@ -26,6 +26,7 @@ use crate::{
     metadata::{self, Metadata},
     params::{BothInPath, InPath, InQuery},
     problem::{Kind, Problem},
+    recording::{created, unchanged},
     secrets::{self, CurrentSecrets, CutOver},
     service::Service,
     signature::{self, SignatureSample},
@@ -395,6 +396,17 @@ impl EndpointFields {
         Ok(fields)
     }
 
+    /// Asserts that no secret is kept that was given for another host: whoever changes the URL need not know it.
+    fn secrets_stay(&self, before: &Endpoint) -> Result<(), Problem> {
+        let are_kept = wire::keep_secrets(&self.headers, self.auth.as_ref());
+        if are_kept && wire::origin(&self.url) != wire::origin(&before.url) {
+            let detail =
+                "the secrets of 'auth' and 'headers' were given for another host: give them again, or null";
+            return Err(Problem::field("/url", detail));
+        }
+        Ok(())
+    }
+
     /// Takes out what says how requests are made.
     fn take_wire(&mut self) -> WireFields {
         WireFields {
@@ -440,6 +452,21 @@ impl EndpointFields {
     }
 }
 
+/// An endpoint as it is after a change.
+pub(crate) struct Changed {
+    pub(crate) endpoint: Endpoint,
+    /// Whether it was another before.
+    pub(crate) is_new: bool,
+}
+
+impl Changed {
+    /// The endpoint as an answer.
+    pub(crate) fn answer(self) -> HttpResponse {
+        let response = HttpResponse::Ok().json(EndpointBody::from(self.endpoint));
+        if self.is_new { response } else { unchanged(response) }
+    }
+}
+
 /// Reads an endpoint, changes it and writes it back; again when another change came first. What is as it was is not
 /// written.
 pub(crate) async fn change(
@@ -447,18 +474,18 @@ pub(crate) async fn change(
     tenant: &TenantId,
     id: EndpointId,
     change: impl Fn(&mut Endpoint) -> Result<(), Problem>,
-) -> Result<Endpoint, Problem> {
+) -> Result<Changed, Problem> {
     for _ in 0..TRIES {
         let before = service.store.endpoint(tenant, id).await?;
         let mut endpoint = before.clone();
         change(&mut endpoint)?;
         if endpoint == before {
-            return Ok(before);
+            return Ok(Changed { endpoint, is_new: false });
         }
         endpoint.updated_at = service.clock.now();
         match service.store.update_endpoint(endpoint).await {
             Err(StoreError::StaleEndpoint) => continue,
-            result => return Ok(result?),
+            result => return Ok(Changed { endpoint: result?, is_new: true }),
         }
     }
     Err(Problem::new(Kind::Conflict, "the endpoint is being changed by others; try again"))
@@ -493,8 +520,9 @@ pub(crate) async fn create_endpoint(
         None => (endpoint, None),
         Some(_) => verify_at_once(&service, &stop, endpoint, secret_is_new).await,
     };
-    let created = CreatedEndpoint { endpoint: EndpointBody::asked(asked), secrets, signature_sample };
-    Ok(HttpResponse::Created().json(created))
+    let path = format!("/v1/tenants/{}/endpoints/{id}", asked.0.tenant);
+    let made = CreatedEndpoint { endpoint: EndpointBody::asked(asked), secrets, signature_sample };
+    Ok(created(HttpResponse::Created().json(made), path))
 }
 
 /// List a tenant's endpoints, newest first.
@@ -524,7 +552,9 @@ pub(crate) async fn get_endpoint(
 
 /// Change an endpoint by a JSON merge patch (RFC 7396). What is not named stays; null takes the default. A filter and a
 /// signature profile are replaced as a whole, and so is `auth` where its type is another one. A handshake has to be given anew
-/// where the URL or its type changes: it is asked for at once, and the answer waits for that.
+/// where the URL or its type changes: it is asked for at once, and the answer waits for that. Where scheme, host or port of the
+/// URL change, secrets of `auth` and `headers` have to be given anew, or removed, and so has `client_secret` where those of
+/// `token_url` do.
 #[utoipa::path(tag = "endpoints", params(("tenant" = String, Path), ("endpoint" = String, Path)),
     request_body = Object, responses((status = 200, body = ChangedEndpoint)))]
 #[patch("/tenants/{tenant}/endpoints/{endpoint}")]
@@ -533,7 +563,7 @@ pub(crate) async fn patch_endpoint(
     stop: Data<Stop>,
     path: BothInPath<TenantId, EndpointId>,
     patch: JsonBody<EndpointPatch>,
-) -> Result<Json<ChangedEndpoint>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let EndpointPatch { filter, signature, fields: changes } = patch.0;
     let chosen = match &signature {
         Some(given) => Some(signature::choose(&service, &path.0, given.as_deref()).await?),
@@ -543,7 +573,7 @@ pub(crate) async fn patch_endpoint(
     let cut_over = Cell::new(None);
     let secret_is_new = Cell::new(false);
     let to_be_asked = Cell::new(false);
-    let endpoint = change(&service, &path.0, path.1, |endpoint| {
+    let Changed { endpoint, is_new } = change(&service, &path.0, path.1, |endpoint| {
         let before = endpoint.clone();
         let mut fields =
             serde_json::to_value(EndpointFields::from(&*endpoint)).map_err(|e| Problem::internal(&e))?;
@@ -568,6 +598,7 @@ pub(crate) async fn patch_endpoint(
         if new_tls {
             patched.tls_suits()?;
         }
+        patched.secrets_stay(&before)?;
         if is_wire {
             let kept = || signature::of(&endpoint.wire);
             let profile = chosen.clone().map_or_else(kept, Ok)?;
@@ -593,7 +624,10 @@ pub(crate) async fn patch_endpoint(
         true => verify_at_once(&service, &stop, endpoint, secret_is_new.into_inner()).await,
         false => (endpoint, None),
     };
-    Ok(Json(ChangedEndpoint { endpoint: EndpointBody::asked(asked), signature_sample, cut_over }))
+    let changed = ChangedEndpoint { endpoint: EndpointBody::asked(asked), signature_sample, cut_over };
+    let response = HttpResponse::Ok().json(changed);
+    // A handshake is asked for where its endpoint is another only.
+    Ok(if is_new { response } else { unchanged(response) })
 }
 
 /// Delete an endpoint. Its open deliveries are cancelled.

@@ -6,14 +6,13 @@ use actix_web::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use posthaste_model::{EndpointId, EventId, EventOptions, Payload, Period, TenantId, Timestamp, TopicName};
-use posthaste_store::{Accepted, DeliveryFilter, EventRecord, Page};
+use posthaste_store::{Accepted, DeliveryFilter, EventRecord, Order, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     body::{self, RawBody},
-    cursor::{List, ListQuery, Listed},
     deliveries::DeliveryBody,
     intake::{Publication, Refused, json_payload, publish},
     metadata::{Metadata, MetadataText},
@@ -443,20 +442,6 @@ fn reserved(detail: String) -> Problem {
     Problem::new(Kind::Reserved, detail).at(Place::Parameter("tenant".to_owned()))
 }
 
-/// List a tenant's events, newest first.
-#[utoipa::path(tag = "events", params(("tenant" = String, Path), ListQuery),
-    responses((status = 200, body = Listed<EventBody>)))]
-#[get("/tenants/{tenant}/events")]
-pub(crate) async fn list_events(
-    service: Data<Service>,
-    tenant: InPath<TenantId>,
-    query: InQuery<ListQuery>,
-) -> Result<Json<Listed<EventBody>>, Problem> {
-    let list = List::new("events", &tenant.0);
-    let page = service.store.events(&tenant.0, list.query(&query)?).await?;
-    Ok(Json(list.answer(page, EventBody::from)))
-}
-
 /// Read an event with its payload and its deliveries.
 #[utoipa::path(tag = "events", params(("tenant" = String, Path), ("event" = String, Path)),
     responses((status = 200, body = EventDetail)))]
@@ -468,7 +453,10 @@ pub(crate) async fn get_event(
     let BothInPath(tenant, id) = &path;
     let record = service.store.event(tenant, id).await?;
     let filter = DeliveryFilter { event: Some(id.clone()), ..DeliveryFilter::default() };
-    let deliveries = service.store.deliveries(tenant, filter, Page::first(SHOWN_DELIVERIES)).await?;
+    let deliveries = service
+        .store
+        .deliveries(Some(tenant), filter, Order::NewestFirst, Page::first(SHOWN_DELIVERIES))
+        .await?;
     let deliveries = deliveries.rows.into_iter().map(DeliveryBody::from).collect();
     Ok(Json(EventDetail { event: record.into(), deliveries }))
 }

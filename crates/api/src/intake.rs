@@ -8,6 +8,8 @@ use posthaste_model::{
 };
 use posthaste_policy::{Subject, wants};
 use posthaste_store::{Accepted, EventRecord, NewEvent, StoreError, TenantView};
+use posthaste_telemetry::{Operation, Telemetry};
+use tokio::time::Instant;
 
 use crate::{
     own_topics,
@@ -141,7 +143,26 @@ struct Candidate {
     untimely: Option<Wrong>,
 }
 
+/// Accepts events, all or none, and tells what became of them.
 async fn accept(
+    service: &Service,
+    tenant: &TenantId,
+    publications: Vec<Publication>,
+    purpose: Purpose,
+) -> Result<Vec<Accepted>, Refused> {
+    let (telemetry, events, begun) = (&service.telemetry, publications.len(), Instant::now());
+    let accepted = take_in(service, tenant, publications, purpose).await;
+    match &accepted {
+        Ok(_) => telemetry.accept_took(begun.elapsed()),
+        Err(Refused::Store(error)) if !matches!(error, StoreError::NotFound(_)) => {
+            telemetry.not_accepted(events);
+        }
+        Err(_) => telemetry.refused(events),
+    }
+    accepted
+}
+
+async fn take_in(
     service: &Service,
     tenant: &TenantId,
     publications: Vec<Publication>,
@@ -193,9 +214,13 @@ async fn accept(
         };
         let Matched { repeats, fresh } = matched;
         if fresh.is_empty() {
-            return Ok(repeats.into_iter().flatten().collect());
+            let accepted: Vec<_> = repeats.into_iter().flatten().collect();
+            service.telemetry.repeated(accepted.len());
+            return Ok(accepted);
         }
-        match service.store.accept(tenant, view.version, fresh).await {
+        let wanting: Vec<_> = fresh.iter().map(|new| new.endpoints.clone()).collect();
+        let call = service.store.accept(tenant, view.version, fresh);
+        match service.telemetry.timed(Operation::Accept, call).await {
             Err(StoreError::StaleView) => continue,
             Err(StoreError::EventConflict { event }) => {
                 let mut judged = candidates.iter().zip(&repeats);
@@ -205,10 +230,30 @@ async fn accept(
                 let index = judged.rposition(of_event).unwrap_or_default();
                 return Err(Refused::Conflict { index, id: event });
             }
-            accepted => return in_order(repeats, accepted?),
+            accepted => {
+                let accepted = accepted?;
+                tell(&service.telemetry, &candidates, &repeats, wanting.iter().zip(&accepted));
+                return in_order(repeats, accepted);
+            }
         }
     }
     Err(StoreError::StaleView.into())
+}
+
+/// Tells of events that were accepted, each for those endpoints and with that answer, or before.
+fn tell<'a>(
+    telemetry: &Telemetry,
+    candidates: &[Candidate],
+    repeats: &[Option<Accepted>],
+    mut fresh: impl Iterator<Item = (&'a Vec<EndpointId>, &'a Accepted)>,
+) {
+    for (candidate, repeat) in candidates.iter().zip(repeats) {
+        if repeat.is_some() {
+            telemetry.repeated(1);
+        } else if let Some((endpoints, answer)) = fresh.next() {
+            telemetry.accepted(&candidate.event, endpoints, answer);
+        }
+    }
 }
 
 /// The answers for all events, in the order in which they came.
@@ -384,5 +429,38 @@ mod tests {
         store.away(true);
         let refused = publish_on(&store, &service, "unheard.of").await;
         assert!(matches!(refused, Err(Refused::Store(StoreError::Unavailable { .. }))), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn what_becomes_of_events_is_told() {
+        let store = Arc::new(ShapedStore::default());
+        let service = service(&store).await;
+        let tenant = TenantId::default_tenant();
+        let publication = |topic: &str, id: &str| Publication {
+            topic: topic.parse().unwrap(),
+            id: Some(id.parse().unwrap()),
+            payload: Payload::Data("1".into()),
+            wishes: Wishes::default(),
+        };
+        let both = || vec![publication("order.paid", "evt_1"), publication("order.paid", "evt_2")];
+        publish(&service, &tenant, both()).await.unwrap();
+        publish(&service, &tenant, [both(), vec![publication("order.paid", "evt_3")]].concat())
+            .await
+            .unwrap();
+        // Two were accepted while their topic was registered, and stay accepted.
+        store.delete_topic(&"order.paid".parse().unwrap()).await.unwrap();
+        publish(&service, &tenant, both()).await.unwrap();
+        publish(&service, &tenant, vec![publication("unheard.of", "evt_4")]).await.unwrap_err();
+        publish(&service, &"nobody".parse().unwrap(), both()).await.unwrap_err();
+        store.away(true);
+        publish(&service, &tenant, both()).await.unwrap_err();
+        let text = service.telemetry.render();
+        for (result, count) in
+            [("accepted", 0), ("unmatched", 3), ("duplicate", 4), ("refused", 3), ("failed", 2)]
+        {
+            let line = format!("posthaste_events_total{{result=\"{result}\"}} {count}");
+            assert!(text.lines().any(|known| known == line), "{line} is not in {text}");
+        }
+        assert!(text.contains("posthaste_accept_seconds_count 3\n"), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use posthaste_model::{DeliveryId, EndpointId, EventId, TenantId, TopicName};
+use posthaste_model::{ApiKeyId, DeliveryId, EndpointId, EventId, ReplayId, TenantId, TopicName};
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
@@ -33,6 +33,8 @@ path_names! {
     EndpointId: "endpoint",
     EventId: "event",
     DeliveryId: "delivery",
+    ReplayId: "replay",
+    ApiKeyId: "key",
 }
 
 fn named<T: PathName>(request: &HttpRequest) -> Result<T, Problem> {

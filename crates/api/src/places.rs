@@ -1,4 +1,4 @@
-//! How many endpoints are tried out at once.
+//! How many do at once what takes long.
 
 use std::{
     collections::HashMap,
@@ -9,14 +9,30 @@ use std::{
 use posthaste_model::TenantId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many of all tenants. Attempts by hand are leased in the order in which they were asked for, 32 at once in a process:
-/// those that operators ask for shall find room beside these.
-const OF_ALL: usize = 24;
-/// How many of one tenant, so that slow endpoints of one do not keep the others waiting.
-const OF_A_TENANT: usize = 4;
+/// How many endpoints are tried out by hand at once. Attempts by hand are leased in the order in which they were asked for, 32 at
+/// once in a process: those that operators ask for shall find room beside these. Few of one tenant, so that its slow endpoints do
+/// not keep the others waiting.
+const TRIALS: Bounds = Bounds { of_all: 24, of_a_tenant: 4 };
+/// How many count what a replay would open, page by page through the store, which has to work for others, too.
+const COUNTING: Bounds = Bounds { of_all: 4, of_a_tenant: 1 };
 
-/// The places for endpoints that are tried out by hand. Whoever finds none waits for one, in the order of coming.
+/// The places, one of which has to be had.
 pub struct Places {
+    /// For an endpoint to be tried out by hand.
+    pub(crate) trials: Arc<Line>,
+    /// For counting what a replay would open.
+    pub(crate) counting: Arc<Line>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    of_all: usize,
+    of_a_tenant: usize,
+}
+
+/// Some places. Whoever finds none waits for one, in the order of coming.
+pub(crate) struct Line {
+    bounds: Bounds,
     all: Arc<Semaphore>,
     /// Those of which somebody has a place or waits for one.
     tenants: Mutex<HashMap<TenantId, Tenant>>,
@@ -37,36 +53,41 @@ pub(crate) struct Place {
 
 /// Has a tenant remembered until it is dropped.
 struct Visit {
-    places: Arc<Places>,
+    line: Arc<Line>,
     tenant: TenantId,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(OF_ALL)), tenants: Mutex::default() }
+        Self { trials: Line::new(TRIALS), counting: Line::new(COUNTING) }
     }
 }
 
-impl Places {
+impl Line {
+    fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, all: Arc::new(Semaphore::new(bounds.of_all)), tenants: Mutex::default() })
+    }
+
     /// Waits for a place.
     pub(crate) async fn take(self: Arc<Self>, tenant: TenantId) -> Place {
         let (visit, of_tenant) = self.visit(tenant);
         // The tenant's own comes first: while it waits for that, it takes none of the others' room.
         let of_tenant = permit(of_tenant).await;
-        let of_all = permit(Arc::clone(&visit.places.all)).await;
+        let of_all = permit(Arc::clone(&visit.line.all)).await;
         Place { _of_all: of_all, _of_tenant: of_tenant, _visit: visit }
     }
 
     fn visit(self: Arc<Self>, tenant: TenantId) -> (Visit, Arc<Semaphore>) {
         let of_tenant = {
             let mut tenants = self.tenants();
-            let known = tenants
-                .entry(tenant.clone())
-                .or_insert_with(|| Tenant { places: Arc::new(Semaphore::new(OF_A_TENANT)), visitors: 0 });
+            let known = tenants.entry(tenant.clone()).or_insert_with(|| Tenant {
+                places: Arc::new(Semaphore::new(self.bounds.of_a_tenant)),
+                visitors: 0,
+            });
             known.visitors += 1;
             Arc::clone(&known.places)
         };
-        (Visit { places: self, tenant }, of_tenant)
+        (Visit { line: self, tenant }, of_tenant)
     }
 
     fn tenants(&self) -> MutexGuard<'_, HashMap<TenantId, Tenant>> {
@@ -84,7 +105,7 @@ async fn permit(places: Arc<Semaphore>) -> OwnedSemaphorePermit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut tenants = self.places.tenants();
+        let mut tenants = self.line.tenants();
         if let Some(known) = tenants.get_mut(&self.tenant) {
             known.visitors -= 1;
             if known.visitors == 0 {
@@ -100,15 +121,15 @@ mod tests {
 
     use super::*;
 
-    fn take(places: &Arc<Places>, tenant: &str) -> impl Future<Output = Place> + use<> {
+    fn take(places: &Arc<Line>, tenant: &str) -> impl Future<Output = Place> + use<> {
         Arc::clone(places).take(tenant.parse().unwrap())
     }
 
     #[tokio::test]
     async fn a_tenant_has_few_and_takes_nobody_elses() {
-        let places = Arc::new(Places::default());
+        let places = Line::new(TRIALS);
         let mut held = Vec::new();
-        for _ in 0..OF_A_TENANT {
+        for _ in 0..TRIALS.of_a_tenant {
             held.push(take(&places, "a").await);
         }
         let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(take(&places, "a"))).collect();
@@ -118,17 +139,17 @@ mod tests {
         drop(held.pop());
         assert!(waiting[1].as_mut().now_or_never().is_none());
         let next = waiting.remove(0).await;
-        assert_eq!(places.tenants()["a"].visitors, OF_A_TENANT + 99);
+        assert_eq!(places.tenants()["a"].visitors, TRIALS.of_a_tenant + 99);
         drop((next, waiting, held, other));
         assert!(places.tenants().is_empty(), "nothing is kept");
-        assert_eq!(places.all.available_permits(), OF_ALL);
+        assert_eq!(places.all.available_permits(), TRIALS.of_all);
     }
 
     #[tokio::test]
     async fn all_together_have_no_more_than_there_are() {
-        let places = Arc::new(Places::default());
+        let places = Line::new(TRIALS);
         let mut held = Vec::new();
-        for number in 0..OF_ALL {
+        for number in 0..TRIALS.of_all {
             held.push(take(&places, &format!("t{number}")).await);
         }
         let mut late = Box::pin(take(&places, "late"));

@@ -7,6 +7,8 @@ use posthaste_store::StoreError;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::recording::Note;
+
 /// The store may have done what was asked, or not: to ask again does no harm.
 const TRY_AGAIN: &str = "the store is unavailable; try again, an event with the id that it had now";
 /// The same, where what is asked again is done again.
@@ -18,6 +20,8 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     place: Option<Place>,
+    /// What was done before it was refused, in words for the audit.
+    done: Option<&'static str>,
 }
 
 /// The kinds of error. Each has a stable name that callers may rely on.
@@ -26,6 +30,7 @@ pub(crate) enum Kind {
     MalformedJson,
     InvalidParameter,
     Unauthorized,
+    Forbidden,
     Reserved,
     NotFound,
     MethodNotAllowed,
@@ -83,6 +88,7 @@ impl Kind {
                 ("invalid-parameter", "A parameter or header is not valid", StatusCode::BAD_REQUEST)
             }
             Self::Unauthorized => ("unauthorized", "A valid API key is needed", StatusCode::UNAUTHORIZED),
+            Self::Forbidden => ("forbidden", "The key is not for this", StatusCode::FORBIDDEN),
             Self::Reserved => ("reserved", "It is Posthaste's own", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", "It does not exist", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => {
@@ -120,7 +126,7 @@ impl Kind {
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), place: None }
+        Self { kind, detail: detail.into(), place: None, done: None }
     }
 
     /// A field of the body that is wrong, by its JSON pointer.
@@ -140,6 +146,13 @@ impl Problem {
 
     pub(crate) fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
+        self
+    }
+
+    /// The same, where something was done before it was refused that the audit is to tell of. What becomes of a failure is
+    /// told there anyway.
+    pub(crate) fn having_done(mut self, what: &'static str) -> Self {
+        self.done = Some(what);
         self
     }
 
@@ -207,7 +220,11 @@ impl ResponseError for Problem {
             Kind::Full => response.insert_header((header::RETRY_AFTER, "10")),
             _ => &mut response,
         };
-        response.content_type("application/problem+json").json(self)
+        let response = response.content_type("application/problem+json").json(self);
+        match self.done.filter(|_| self.status_code().is_client_error()) {
+            Some(what) => Note { detail: Some(what.to_owned()), ..Note::default() }.on(response),
+            None => response,
+        }
     }
 }
 
@@ -218,10 +235,12 @@ impl From<StoreError> for Problem {
             StoreError::EventConflict { .. } => Self::new(Kind::EventConflict, error.to_string()),
             StoreError::EndpointClosed(_) => Self::new(Kind::EndpointClosed, error.to_string()),
             StoreError::DeliveryOver(_) => Self::new(Kind::DeliveryOver, error.to_string()),
-            StoreError::TooManyDeliveries => Self::new(Kind::Conflict, error.to_string()),
+            StoreError::TooManyDeliveries | StoreError::TooManyReplays => {
+                Self::new(Kind::Conflict, error.to_string())
+            }
             StoreError::InvalidCursor => Self::parameter("cursor", error),
             // Only after many tries: a matter of moments, and no fault of the request's.
-            StoreError::StaleView | StoreError::StaleEndpoint => {
+            StoreError::StaleView | StoreError::StaleEndpoint | StoreError::StaleReplay => {
                 Self::new(Kind::Unavailable, format!("{error}; nothing was written, try again"))
             }
             StoreError::Unavailable { .. } => {

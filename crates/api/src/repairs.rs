@@ -15,6 +15,7 @@ use crate::{
     handshake::require_verified,
     params::BothInPath,
     problem::{Kind, Problem},
+    recording::{created, unchanged},
     service::Service,
 };
 
@@ -95,8 +96,12 @@ pub(crate) async fn send_event(
         error => error.into(),
     })?;
     let delivery = service.store.delivery(tenant, sent.delivery).await?;
-    let mut response = if sent.created { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(response.json(DeliveryBody::from(delivery)))
+    let body = DeliveryBody::from(delivery);
+    if !sent.created {
+        return Ok(unchanged(HttpResponse::Ok().json(body)));
+    }
+    let path = format!("/v1/tenants/{tenant}/deliveries/{}", sent.delivery);
+    Ok(created(HttpResponse::Created().json(body), path))
 }
 
 #[cfg(test)]

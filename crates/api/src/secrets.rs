@@ -1,5 +1,5 @@
 use actix_web::{
-    get, post,
+    HttpResponse, get, post,
     web::{Data, Json},
 };
 use posthaste_model::{Endpoint, EndpointId, EndpointSecret, Period, Sealed, TenantId, Timestamp};
@@ -12,6 +12,7 @@ use crate::{
     endpoints::change,
     params::BothInPath,
     problem::{Kind, Problem},
+    recording::Note,
     service::Service,
     signature,
     wire::SecretField,
@@ -187,7 +188,7 @@ pub(crate) fn current(service: &Service, endpoint: &Endpoint) -> Result<CurrentS
     show(service, endpoint).map(|secrets| secrets.current)
 }
 
-/// Reveal the secrets that sign an endpoint's deliveries. Each reveal is logged.
+/// Reveal the secrets that sign an endpoint's deliveries. Each reveal is recorded in the audit.
 #[utoipa::path(tag = "endpoints", params(("tenant" = String, Path), ("endpoint" = String, Path)),
     responses((status = 200, body = Secrets)))]
 #[get("/tenants/{tenant}/endpoints/{endpoint}/secret")]
@@ -196,9 +197,7 @@ pub(crate) async fn get_secret(
     path: BothInPath<TenantId, EndpointId>,
 ) -> Result<Json<Secrets>, Problem> {
     let endpoint = service.store.endpoint(&path.0, path.1).await?;
-    let secrets = show(&service, &endpoint)?;
-    tracing::info!(tenant = %endpoint.tenant, endpoint = %endpoint.id, "a secret was revealed");
-    Ok(Json(secrets))
+    Ok(Json(show(&service, &endpoint)?))
 }
 
 /// Replace the secret by a new one. The old one goes on signing beside it until the overlap ends, where the signature
@@ -210,19 +209,19 @@ pub(crate) async fn rotate_secret(
     service: Data<Service>,
     path: BothInPath<TenantId, EndpointId>,
     rotation: OptionalJson<Rotation>,
-) -> Result<Json<RotatedSecrets>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let OptionalJson(rotation) = rotation;
     if rotation.overlap.is_some_and(|overlap| overlap > MAX_OVERLAP) {
         return Err(Problem::field("/overlap", format!("must not be longer than {MAX_OVERLAP}")));
     }
-    let endpoint = change(&service, &path.0, path.1, |endpoint| rotate(&service, endpoint, &rotation))
-        .await
-        .map_err(Problem::not_repeatable)?;
+    let changed = change(&service, &path.0, path.1, |endpoint| rotate(&service, endpoint, &rotation)).await;
+    let endpoint = changed.map_err(Problem::not_repeatable)?.endpoint;
     let secrets = show(&service, &endpoint)?;
     let overlap = overlap(&signature::of(&endpoint.wire)?, &rotation)?;
-    tracing::info!(tenant = %endpoint.tenant, endpoint = %endpoint.id, %overlap, "a secret was rotated");
     let cut_over = if overlap.0.is_zero() { CutOver::AtOnce } else { CutOver::AfterOverlap };
-    Ok(Json(RotatedSecrets { secrets, cut_over }))
+    let response = HttpResponse::Ok().json(RotatedSecrets { secrets, cut_over });
+    let detail = Some(format!("overlap {overlap}"));
+    Ok(Note { detail, ..Note::default() }.on(response))
 }
 
 fn rotate(service: &Service, endpoint: &mut Endpoint, rotation: &Rotation) -> Result<(), Problem> {

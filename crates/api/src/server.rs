@@ -4,7 +4,7 @@ use actix_web::{
     App, HttpRequest, HttpServer,
     dev::{Server as Actix, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::from_fn,
-    web::{self, Data},
+    web::{self, Data, ServiceConfig},
 };
 use futures_util::future::{OptionFuture, join};
 use tokio::task::JoinHandle;
@@ -12,15 +12,21 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{AppExt as _, scope};
 
 use crate::{
+    api_keys, audit,
     auth::authorize,
-    deliveries, dry_run, endpoint_state, endpoints, events, health,
+    deliveries, delivery_search, dry_run, endpoint_state, endpoints, event_search, events, health,
     inbox::Reader,
+    key,
     methods::{Methods, head_as_get, nowhere},
+    metrics::{self, Metrics},
     openapi::{self, Specification},
+    portal,
     problem::{Kind, Problem},
     readiness::Readiness,
-    repairs, secrets,
+    recording::record,
+    recovery, repairs, replays, secrets,
     service::Service,
+    stats,
     stop::Stopper,
     tenants, test_event, topics, verification,
 };
@@ -38,17 +44,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the API on the current tokio runtime, with threads of its own for the requests.
+    /// Starts the API on the current tokio runtime, with threads of its own for the requests. `beside` adds what else is
+    /// served by the same listener.
     ///
     /// # Errors
     /// When the listener cannot be used.
-    pub fn start(listener: TcpListener, service: Service, readiness: Readiness) -> std::io::Result<Self> {
-        let (service, readiness) = (Arc::new(service), Data::new(readiness));
+    pub fn start(
+        listener: TcpListener,
+        service: Service,
+        readiness: Readiness,
+        metrics: Metrics,
+        beside: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (service, readiness, metrics) = (Arc::new(service), Data::new(readiness), Data::new(metrics));
         let data = Data::from(Arc::clone(&service));
         let (stopper, stop) = Stopper::new();
         let stop = Data::new(stop);
-        let app =
-            move || routes().0.app_data(data.clone()).app_data(readiness.clone()).app_data(stop.clone());
+        let app = move || {
+            let app = routes().0.app_data(data.clone()).app_data(stop.clone());
+            app.app_data(readiness.clone()).app_data(metrics.clone()).configure(beside.clone())
+        };
         let server = HttpServer::new(app)
             .workers(service.settings.workers)
             .shutdown_timeout(STOP_WITHIN.as_secs())
@@ -61,13 +76,18 @@ impl Server {
         Ok(Self { reader, ..Self::of(server, stopper) })
     }
 
-    /// Starts to answer probes and nothing else, for a process that serves no API.
+    /// Starts to answer probes and Prometheus and nothing else, for a process that serves no API.
     ///
     /// # Errors
     /// When the listener cannot be used.
-    pub fn start_probes(listener: TcpListener, readiness: Readiness) -> std::io::Result<Self> {
-        let readiness = Data::new(readiness);
-        let server = HttpServer::new(move || probes().app_data(readiness.clone()))
+    pub fn start_probes(
+        listener: TcpListener,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> std::io::Result<Self> {
+        let (readiness, metrics) = (Data::new(readiness), Data::new(metrics));
+        let app = move || probes().app_data(readiness.clone()).app_data(metrics.clone());
+        let server = HttpServer::new(app)
             .workers(1)
             .shutdown_timeout(STOP_WITHIN.as_secs())
             .disable_signals()
@@ -117,6 +137,7 @@ fn probes() -> App<impl Application> {
     App::new()
         .service(health::healthz)
         .service(health::readyz)
+        .service(metrics::get_metrics)
         .default_service(web::to(|request: HttpRequest| async move {
             let detail =
                 format!("this process has not the role 'api': there is nothing at {}", request.path());
@@ -128,6 +149,8 @@ fn probes() -> App<impl Application> {
 /// Every route of the API, and what the specification says of them.
 pub(crate) fn routes() -> (App<impl Application>, OpenApi) {
     let v1 = scope("/v1")
+        // What is wrapped last comes first: who asks is known when it is recorded.
+        .wrap(from_fn(record))
         .wrap(from_fn(authorize))
         // Routes are tried in their order, each with a pattern to match: the one that is used most comes first.
         .service(events::publish_events)
@@ -154,18 +177,37 @@ pub(crate) fn routes() -> (App<impl Application>, OpenApi) {
         .service(secrets::get_secret)
         .service(secrets::rotate_secret)
         .service(dry_run::match_event)
-        .service(events::list_events)
+        .service(event_search::list_events)
+        .service(event_search::list_all_events)
         .service(events::get_event)
         .service(repairs::send_event)
-        .service(deliveries::list_deliveries)
+        .service(delivery_search::list_deliveries)
+        .service(delivery_search::list_all_deliveries)
         .service(deliveries::get_delivery)
         .service(deliveries::list_attempts)
         .service(repairs::retry_delivery)
-        .service(repairs::cancel_delivery);
+        .service(repairs::cancel_delivery)
+        .service(recovery::replay_delivery)
+        .service(recovery::recover_endpoint)
+        .service(replays::create_replay)
+        .service(replays::list_replays)
+        .service(replays::list_all_replays)
+        .service(replays::get_replay)
+        .service(replays::cancel_replay)
+        .service(stats::get_stats)
+        .service(stats::get_tenant_stats)
+        .service(stats::get_endpoint_stats)
+        .service(portal::create_portal_link)
+        .service(api_keys::create_key)
+        .service(api_keys::list_keys)
+        .service(api_keys::delete_key)
+        .service(audit::list_audit)
+        .service(key::get_key);
     let (app, api) = App::new()
         .into_utoipa_app()
         .service(health::healthz)
         .service(health::readyz)
+        .service(metrics::get_metrics)
         // Before the scope, so that the specification can be read without a key.
         .map(|app| app.service(openapi::get_openapi))
         .service(v1)

@@ -1,11 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste_egress::Guard;
-use posthaste_model::Clock;
+use posthaste_model::{Clock, RetryPolicy};
 use posthaste_signing::{Profile, Sealer};
-use posthaste_store::Store;
+use posthaste_store::{KeyDigest, Store};
+use posthaste_telemetry::Telemetry;
 
-use crate::{Entropy, KeyDigest, Places, filters::Filters, schemas::Schemas};
+use crate::{Entropy, KnownKeys, Places, filters::Filters, schemas::Schemas};
 
 /// What the API works with.
 pub struct Service {
@@ -17,14 +18,18 @@ pub struct Service {
     pub sealer: Arc<Sealer>,
     /// The time.
     pub clock: Clock,
+    /// What hears of what happens.
+    pub telemetry: Arc<Telemetry>,
     /// Ids, secrets, nonces.
     pub entropy: Entropy,
     /// The rest.
     pub settings: ApiSettings,
     /// What is kept at hand.
     pub compiled: Compiled,
-    /// How many endpoints are tried out at once.
+    /// How many do at once what takes long.
     pub places: Arc<Places>,
+    /// API keys that were looked up just now.
+    pub keys: KnownKeys,
 }
 
 /// What events are matched with, made once from what the catalogue says of it.
@@ -47,6 +52,8 @@ pub struct ApiSettings {
     pub open_topics: bool,
     /// How long an exchange with an endpoint may take, where the endpoint does not say.
     pub timeout: Duration,
+    /// When failed deliveries are tried again, where the endpoint does not say.
+    pub retry: RetryPolicy,
     /// How long an event is kept that did not arrive, where its publisher does not say.
     pub retention_failed: Duration,
     /// How deliveries of new endpoints are signed, where neither they nor their tenants say.

@@ -13,6 +13,7 @@ use crate::{
     cursor::{List, ListQuery, Listed},
     params::{InPath, InQuery},
     problem::{Kind, Place, Problem},
+    recording::unchanged,
     service::Service,
     signature,
     validation::validate,
@@ -131,7 +132,7 @@ pub(crate) async fn patch_tenant(
     service: Data<Service>,
     id: InPath<TenantId>,
     patch: JsonBody<TenantPatch>,
-) -> Result<Json<TenantBody>, Problem> {
+) -> Result<HttpResponse, Problem> {
     changeable(&id.0)?;
     let patch = validate(patch.0)?;
     let signature = patch.signature.map(|given| judge(&service, given)).transpose()?;
@@ -144,10 +145,11 @@ pub(crate) async fn patch_tenant(
         tenant.signature = signature;
     }
     if tenant == before {
-        return Ok(Json(before.into()));
+        return Ok(unchanged(HttpResponse::Ok().json(TenantBody::from(before))));
     }
     tenant.updated_at = service.clock.now();
-    Ok(Json(service.store.put_tenant(tenant).await?.now.into()))
+    let now = service.store.put_tenant(tenant).await?.now;
+    Ok(HttpResponse::Ok().json(TenantBody::from(now)))
 }
 
 /// Delete a tenant with its endpoints. Its open deliveries are cancelled.
@@ -158,7 +160,10 @@ pub(crate) async fn delete_tenant(
     id: InPath<TenantId>,
 ) -> Result<HttpResponse, Problem> {
     changeable(&id.0)?;
-    service.store.delete_tenant(&id.0, service.clock.now()).await?;
+    let deleted = service.store.delete_tenant(&id.0, service.clock.now()).await;
+    // With the tenant its keys have ended, also where the answer was lost.
+    service.keys.forget();
+    deleted?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::web::Data;
 use posthaste_model::{Attempt, Delivery, DeliveryState, Endpoint, EventId};
-use posthaste_store::{DeliveryFilter, Missing, Page, StoreError};
+use posthaste_store::{DeliveryFilter, Missing, Order, Page, StoreError};
 use tokio::{
     pin,
     time::{Instant, sleep},
@@ -60,7 +60,10 @@ pub(crate) async fn follow(
 ) -> Result<Tried, Problem> {
     let published = Instant::now();
     let of_event = DeliveryFilter { event: Some(event.clone()), ..DeliveryFilter::default() };
-    let page = service.store.deliveries(&endpoint.tenant, of_event, Page::first(1)).await?;
+    let page = service
+        .store
+        .deliveries(Some(&endpoint.tenant), of_event, Order::NewestFirst, Page::first(1))
+        .await?;
     let delivery = page.rows.into_iter().next().ok_or(StoreError::NotFound(Missing::Delivery))?;
     let waiting = Waiting {
         manner,
@@ -121,7 +124,7 @@ impl Waiting {
         mut delivery: Delivery,
     ) -> Result<(Delivery, bool), StoreError> {
         let store = &*service.store;
-        let place = Arc::clone(&service.places).take(delivery.tenant.clone());
+        let place = Arc::clone(&service.places.trials).take(delivery.tenant.clone());
         pin!(place);
         while !self.is_over(&delivery) && !self.is_in_vain(&delivery) {
             let wants_place = self.place.is_none() && self.is_to_be_attempted(&delivery);

@@ -44,6 +44,9 @@ const NOT_OVER: &str =
 const NOT_HEARD: &str = "it could not be sent, or its answer was lost, by no fault of the endpoint's; \
      nothing has changed, so run it again by 'verify'";
 
+/// What the audit tells of one that the endpoint was asked for in vain.
+const IN_VAIN: &str = "the endpoint was asked, and nothing has changed";
+
 /// Run an endpoint's handshake, and wait for what comes of it. Once it is given, what was held goes out. One that is disabled
 /// is sent nothing.
 #[utoipa::path(tag = "endpoints", params(("tenant" = String, Path), ("endpoint" = String, Path)),
@@ -102,10 +105,23 @@ async fn verify(service: &Data<Service>, stop: &Stop, endpoint: &Endpoint) -> Re
         }
     };
     let outcome = ask(service, stop, endpoint, &challenge).await?;
-    let Consent { allowed_rate } = judge_handshake(question, &outcome)
+    let verified = consent(service, endpoint, question, &outcome).await;
+    let verified = verified.map_err(|problem| problem.having_done(IN_VAIN))?;
+    tracing::info!(tenant = %verified.tenant, endpoint = %verified.id, kind = %handshake.kind, "an endpoint is verified");
+    Ok(verified)
+}
+
+/// Notes the consent that an endpoint has given, if it has.
+async fn consent(
+    service: &Service,
+    endpoint: &Endpoint,
+    question: Question<'_>,
+    outcome: &Outcome,
+) -> Result<Endpoint, Problem> {
+    let Consent { allowed_rate } = judge_handshake(question, outcome)
         .map_err(|withheld| Problem::new(Kind::HandshakeFailed, withheld.to_string()))?;
     let now = service.clock.now();
-    let verified = change(service, &endpoint.tenant, endpoint.id, |stands| {
+    let changed = change(service, &endpoint.tenant, endpoint.id, |stands| {
         // It is the endpoint that was asked which has consented.
         if stands.version != endpoint.version {
             let detail = "the endpoint was changed while its handshake was under way; run it again";
@@ -117,10 +133,8 @@ async fn verify(service: &Data<Service>, stop: &Stop, endpoint: &Endpoint) -> Re
             stands.rate_limit = Some(stricter);
         }
         Ok(())
-    })
-    .await?;
-    tracing::info!(tenant = %verified.tenant, endpoint = %verified.id, kind = %handshake.kind, "an endpoint is verified");
-    Ok(verified)
+    });
+    Ok(changed.await?.endpoint)
 }
 
 /// Sends the handshake: what comes of it.

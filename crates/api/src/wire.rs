@@ -2,6 +2,7 @@
 
 mod auth;
 mod headers;
+mod origin;
 mod secret_field;
 mod tls;
 mod word;
@@ -14,6 +15,7 @@ use self::headers::Others;
 pub(crate) use self::{
     auth::AuthFields,
     headers::{HeaderField, HeaderFields},
+    origin::origin,
     secret_field::{SecretField, object, object_or_null},
     tls::TlsFields,
     word::word,
@@ -93,6 +95,11 @@ impl WireFields {
         }
         Ok(())
     }
+}
+
+/// Whether the receiver is shown a secret by these that was there already.
+pub(crate) fn keep_secrets(headers: &HeaderFields, auth: Option<&AuthFields>) -> bool {
+    auth.is_some_and(AuthFields::keeps_secret) || headers.values().any(HeaderField::keeps_secret)
 }
 
 /// Asserts that endpoints can be signed by a profile where they say nothing else of their requests.

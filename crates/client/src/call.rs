@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
@@ -68,7 +68,8 @@ impl<'a> Call<'a> {
     /// Sends it, and takes whatever answer comes.
     pub(crate) async fn send(self, method: Method, body: Option<Body>) -> Result<Answer, ClientError> {
         let Self { client, url } = self;
-        let mut request = client.http.request(method, url).timeout(client.timeout);
+        let request = client.http.request(method, url).timeout(client.timeout);
+        let mut request = request.header(AUTHORIZATION, client.authorization.clone());
         if let Some(Body { content_type, bytes }) = body {
             request = request.header(CONTENT_TYPE, content_type).body(bytes);
         }

@@ -15,6 +15,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: reqwest::Client,
+    pub(crate) authorization: HeaderValue,
     pub(crate) timeout: Duration,
     base: Url,
 }
@@ -28,11 +29,17 @@ impl Client {
     /// [`ClientError::Setup`]. The service is not asked for anything.
     pub fn new(base: &str, key: &str) -> Result<Self, ClientError> {
         let base = parse_base(base)?;
-        let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
-            .map_err(|source| ClientError::InvalidHeader { name: "authorization", source })?;
-        authorization.set_sensitive(true);
-        let http = connection::open(&base, authorization, [])?;
-        Ok(Self { http, timeout: DEFAULT_TIMEOUT, base })
+        let authorization = bearer(key)?;
+        let http = connection::open(&base, [])?;
+        Ok(Self { http, authorization, timeout: DEFAULT_TIMEOUT, base })
+    }
+
+    /// A client of the same service that shows another key, over the same connections.
+    ///
+    /// # Errors
+    /// [`ClientError::InvalidHeader`] when the key is not fit for a header.
+    pub fn with_key(&self, key: &str) -> Result<Self, ClientError> {
+        Ok(Self { authorization: bearer(key)?, ..self.clone() })
     }
 
     /// The same client, whose calls may each take so long: from their beginning to the last byte of the answer.
@@ -51,6 +58,14 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
+}
+
+/// What shows a key (RFC 6750, section 2.1).
+fn bearer(key: &str) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {key}"))
+        .map_err(|source| ClientError::InvalidHeader { name: "authorization", source })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn parse_base(base: &str) -> Result<Url, ClientError> {

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{
-    Certificate, header,
-    header::{HeaderMap, HeaderValue},
-    redirect, retry,
-};
+use reqwest::{Certificate, redirect, retry};
 use url::Url;
 
 use crate::ClientError;
@@ -21,14 +17,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// A client for the service at `base` that trusts these roots besides the platform's.
 pub(crate) fn open(
     base: &Url,
-    authorization: HeaderValue,
     extra_roots: impl IntoIterator<Item = Certificate>,
 ) -> Result<reqwest::Client, ClientError> {
     // reqwest takes its TLS provider from the process. An error means that there is one already: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .user_agent(concat!("posthaste-client/", env!("CARGO_PKG_VERSION")))
-        .default_headers(HeaderMap::from_iter([(header::AUTHORIZATION, authorization)]))
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(redirect::Policy::none())
@@ -83,7 +77,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
             let root = Certificate::from_der(trusted.cert.der()).unwrap();
-            let http = open(&base, HeaderValue::from_static("Bearer key"), [root]).unwrap();
+            let http = open(&base, [root]).unwrap();
             let answer = tokio::select! {
                 answer = http.get(base).send() => answer,
                 () = async {
@@ -97,8 +91,7 @@ mod tests {
             Ok(answer) => assert!(expect && answer.status() == 200),
             Err(error) => assert!(!expect && error.is_connect(), "{error:?}"),
         }
-        let keys: Vec<_> = requests.iter().map(|request| request.header("authorization")).collect();
-        assert_eq!(keys, if expect { vec![Some("Bearer key")] } else { vec![] });
+        assert_eq!(requests.len(), usize::from(expect));
     }
 
     #[test]

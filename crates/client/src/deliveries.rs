@@ -4,7 +4,7 @@ use posthaste_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Client, ClientError, ListOptions, Paged};
+use crate::{Client, ClientError, ListOptions, Moment, Paged, call::Call};
 
 /// One event on its way to one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,19 +37,87 @@ pub struct Delivery {
     pub created_at: Timestamp,
     /// When it reached its final state.
     pub completed_at: Option<Timestamp>,
+    /// What it waits for. Told only by [`Client::delivery`]; none: it is over, or an attempt is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<NextAttempt>,
 }
 
-/// Which deliveries are wanted: those that meet every condition that is set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The next attempt that a delivery's retry policy makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextAttempt {
+    /// It is not made before this time.
+    pub due_at: Timestamp,
+    /// Which one it is of those that the retry policy allows, from 1.
+    pub number: u32,
+    /// How many the retry policy allows.
+    pub of: u32,
+    /// What it waits for.
+    pub why: Why,
+}
+
+/// What a delivery waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Why {
+    /// Its turn: no attempt has failed yet, or it was opened again.
+    FirstAttempt,
+    /// The time before which its publisher wants nothing sent.
+    DeliverAt,
+    /// The time at which it is tried again.
+    Retry,
+    /// The endpoint is paused.
+    EndpointPaused,
+    /// The endpoint asked for a pause.
+    EndpointParked,
+    /// Something that is newer than this client.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// Which deliveries are wanted, or meant by a replay: those that meet every condition that is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryFilter {
-    /// In this state.
-    pub state: Option<DeliveryState>,
+    /// In one of these states; none are named: in any, and for a replay in any that is over without having arrived.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<DeliveryState>,
     /// To this endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointId>,
     /// Of this event.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventId>,
     /// Of this topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<TopicName>,
+    /// Whose last attempt was answered with such a status: `503`, `5xx` or `400-499`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Whose last attempt got no answer, because of this. It does not go with `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorClass>,
+    /// Only those of which an attempt has failed that counts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// Whose event was accepted at this time or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Moment>,
+    /// Whose event was accepted before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
+    /// In which order a search finds them. A replay goes from the oldest to the newest, whatever is said here.
+    #[serde(skip)]
+    pub order: Order,
+}
+
+/// In which order deliveries are found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Those of the newest event first.
+    #[default]
+    NewestFirst,
+    /// Those of the oldest event first.
+    OldestFirst,
 }
 
 /// One HTTP request of a delivery, and what came of it: either a response or an error.
@@ -65,6 +133,8 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// Where the time went.
     pub timings: AttemptTimings,
+    /// What was sent, but for the body. It is kept of attempts that did not succeed and of those that somebody asked for.
+    pub request: Option<AttemptRequest>,
     /// The answer.
     pub response: Option<AttemptResponse>,
     /// Why there was no answer.
@@ -76,10 +146,27 @@ pub struct Attempt {
 pub struct AttemptTimings {
     /// From when the attempt was due until it began.
     pub queued_ms: f64,
+    /// How long resolving the host's name took; none: a connection was there.
+    pub dns_ms: Option<f64>,
+    /// How long connecting took; none: a connection was there, or none could be made.
+    pub connect_ms: Option<f64>,
+    /// How long the TLS handshake took; none: there was none.
+    pub tls_ms: Option<f64>,
     /// From its beginning until the head of the answer had arrived; none: it never did.
     pub first_byte_ms: Option<f64>,
     /// From its beginning until its end.
     pub total_ms: f64,
+}
+
+/// What was sent to an endpoint, but for the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRequest {
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// Names and values. `***` stands for what was sent in confidence.
+    pub headers: Vec<(String, String)>,
 }
 
 /// An endpoint's answer, as much of it as is kept.
@@ -108,26 +195,46 @@ pub struct AttemptError {
     pub detail: String,
 }
 
+impl DeliveryFilter {
+    fn ask<'a>(&self, call: Call<'a>) -> Call<'a> {
+        let Self { states, endpoint, event, topic, status, error, failed, since, until, order } = self;
+        let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
+        call.query("state", (!states.is_empty()).then(|| states.join(",")))
+            .query("endpoint", *endpoint)
+            .query("event", event.as_ref())
+            .query("topic", topic.as_ref())
+            .query("status", status.as_ref())
+            .query("error", error.map(ErrorClass::as_str))
+            .query("failed", failed.then_some(true))
+            .query("since", *since)
+            .query("until", *until)
+            .query("order", (*order == Order::OldestFirst).then_some("oldest"))
+    }
+}
+
 impl Client {
-    /// Lists a tenant's deliveries, newest first: `GET /v1/tenants/{tenant}/deliveries`.
+    /// Searches a tenant's deliveries: `GET /v1/tenants/{tenant}/deliveries`. A page may hold fewer than were asked for, even
+    /// none, and still have a next one.
     pub async fn deliveries(
         &self,
         tenant: &TenantId,
         filter: &DeliveryFilter,
         options: &ListOptions,
     ) -> Result<Paged<Delivery>, ClientError> {
-        let DeliveryFilter { state, endpoint, event, topic } = filter;
-        self.at(&["v1", "tenants", tenant.as_str(), "deliveries"])
-            .query("state", state.map(DeliveryState::as_str))
-            .query("endpoint", *endpoint)
-            .query("event", event.as_ref())
-            .query("topic", topic.as_ref())
-            .page(options)
-            .get()
-            .await
+        filter.ask(self.at(&["v1", "tenants", tenant.as_str(), "deliveries"])).page(options).get().await
     }
 
-    /// Reads a delivery: `GET /v1/tenants/{tenant}/deliveries/{delivery}`.
+    /// Searches the deliveries of all tenants: `GET /v1/deliveries`. A page may hold fewer than were asked for, even none, and
+    /// still have a next one.
+    pub async fn all_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        options: &ListOptions,
+    ) -> Result<Paged<Delivery>, ClientError> {
+        filter.ask(self.at(&["v1", "deliveries"])).page(options).get().await
+    }
+
+    /// Reads a delivery, and what it waits for: `GET /v1/tenants/{tenant}/deliveries/{delivery}`.
     pub async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Delivery, ClientError> {
         self.at(&["v1", "tenants", tenant.as_str(), "deliveries", &id.to_string()]).get().await
     }

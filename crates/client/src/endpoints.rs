@@ -238,7 +238,7 @@ impl Client {
         &self,
         tenant: &TenantId,
         id: EndpointId,
-        patch: &Value,
+        patch: &impl Serialize,
     ) -> Result<Endpoint, ClientError> {
         self.at_endpoint(tenant, id).patch(patch).await
     }

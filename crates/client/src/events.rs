@@ -6,7 +6,10 @@ use reqwest::header::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{Client, ClientError, Delivery, ListOptions, Paged, call::Body};
+use crate::{
+    Client, ClientError, Delivery, ListOptions, Moment, Paged,
+    call::{Body, Call},
+};
 
 /// An event to publish.
 #[derive(Debug, Clone, Serialize)]
@@ -92,6 +95,29 @@ pub struct Event {
     /// A raw body that is not text, in base64 (RFC 4648, section 4).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
+}
+
+/// Which events are wanted: those that meet every condition that is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this topic.
+    pub topic: Option<TopicName>,
+    /// Only those that no endpoint wanted.
+    pub unmatched: bool,
+    /// Accepted at this time or later.
+    pub since: Option<Moment>,
+    /// Accepted before this time.
+    pub until: Option<Moment>,
+}
+
+impl EventFilter {
+    fn ask<'a>(&self, call: Call<'a>) -> Call<'a> {
+        let Self { topic, unmatched, since, until } = self;
+        call.query("topic", topic.as_ref())
+            .query("unmatched", unmatched.then_some(true))
+            .query("since", *since)
+            .query("until", *until)
+    }
 }
 
 /// An event with its deliveries.
@@ -218,7 +244,28 @@ impl Client {
         tenant: &TenantId,
         options: &ListOptions,
     ) -> Result<Paged<Event>, ClientError> {
-        self.at(&["v1", "tenants", tenant.as_str(), "events"]).page(options).get().await
+        self.search_events(tenant, &EventFilter::default(), options).await
+    }
+
+    /// Searches a tenant's events, newest first: `GET /v1/tenants/{tenant}/events`. A page may hold fewer than were asked for,
+    /// even none, and still have a next one.
+    pub async fn search_events(
+        &self,
+        tenant: &TenantId,
+        filter: &EventFilter,
+        options: &ListOptions,
+    ) -> Result<Paged<Event>, ClientError> {
+        filter.ask(self.at(&["v1", "tenants", tenant.as_str(), "events"])).page(options).get().await
+    }
+
+    /// Searches the events of all tenants, newest first: `GET /v1/events`. A page may hold fewer than were asked for, even none,
+    /// and still have a next one.
+    pub async fn all_events(
+        &self,
+        filter: &EventFilter,
+        options: &ListOptions,
+    ) -> Result<Paged<Event>, ClientError> {
+        filter.ask(self.at(&["v1", "events"])).page(options).get().await
     }
 
     /// Reads an event with its deliveries: `GET /v1/tenants/{tenant}/events/{event}`.

@@ -37,6 +37,9 @@ pub enum ProblemKind {
     /// There is no key, or not the right one.
     #[serde(rename = "urn:posthaste:problem:unauthorized")]
     Unauthorized,
+    /// The key is not for this: its role, or the tenant that it is bound to.
+    #[serde(rename = "urn:posthaste:problem:forbidden")]
+    Forbidden,
     /// It is Posthaste's own: nobody else publishes for its tenant, or changes that.
     #[serde(rename = "urn:posthaste:problem:reserved")]
     Reserved,

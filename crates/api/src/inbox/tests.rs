@@ -2,7 +2,7 @@ use std::{collections::VecDeque, sync::Mutex};
 
 use async_trait::async_trait;
 use posthaste_model::{EventId, Payload, TenantId, Timestamp};
-use posthaste_store::{Catalogue as _, Queries as _, Result};
+use posthaste_store::{Catalogue as _, EventFilter, Queries as _, Result};
 use tokio::sync::Notify;
 
 use super::*;
@@ -122,7 +122,12 @@ impl Stand {
 
     async fn events(&self) -> usize {
         let page = posthaste_store::Page::first(1_000);
-        self.store.events(&TenantId::default_tenant(), page).await.unwrap().rows.len()
+        self.store
+            .events(Some(&TenantId::default_tenant()), EventFilter::default(), page)
+            .await
+            .unwrap()
+            .rows
+            .len()
     }
 }
 

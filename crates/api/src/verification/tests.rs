@@ -1,15 +1,15 @@
 use std::{cell::Cell, collections::HashMap, time::Duration};
 
 use futures_util::future::join_all;
-use posthaste_model::{EndpointState, ErrorClass, Outcome, Tenant, TenantId};
-use posthaste_store::{Catalogue as _, Lease};
+use posthaste_model::{AuditOutcome, EndpointState, ErrorClass, Outcome, Tenant, TenantId};
+use posthaste_store::{Audit as _, Catalogue as _, Lease, Page};
 use serde_json::{Value, json};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
 
-use super::{IS_DISABLED, NOT_HEARD, NOT_OVER, SECRET_IS_NEW, STORE_FAILED};
+use super::{IN_VAIN, IS_DISABLED, NOT_HEARD, NOT_OVER, SECRET_IS_NEW, STORE_FAILED};
 use crate::fixture::{
     DELIVERIES, ENDPOINTS, NOW, deliver, deliver_slowly,
     handshaking::{SECRET, Stand, is_deaf, of, proves, repeats, reply},
@@ -296,6 +296,28 @@ async fn a_verified_endpoint_can_be_asked_again() {
     stand.ask(&verify, &Value::Null, 422, is_deaf).await;
     let stands = stand.stored(&made).await;
     assert!(stands.is_verified() && stands.state == EndpointState::Enabled);
+}
+
+/// Whoever runs one makes a request, whatever comes of it.
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_was_run_is_recorded() {
+    let stand = Stand::new().await;
+    let made = stand.make(json!({ "handshake": { "type": "echo" } }), is_deaf).await;
+    let verify = format!("{}/verify", of(&made));
+    let last = async || stand.api.store.audit(None, Page::first(1)).await.unwrap().rows.remove(0);
+    stand.ask(&format!("POST {verify}"), &Value::Null, 422, is_deaf).await;
+    let told = last().await;
+    assert_eq!((&told.subject, told.outcome), (&verify, AuditOutcome::Done));
+    assert_eq!(told.detail.as_deref(), Some(IN_VAIN));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    stand.ask(&format!("POST {verify}"), &Value::Null, 200, repeats).await;
+    assert_eq!((last().await.subject, last().await.detail), (verify, None));
+    // It was refused before there was a request.
+    let plain = stand.make(json!({}), |lease: &Lease| panic!("{lease:?}")).await;
+    let before = last().await;
+    let none = "409 conflict: the endpoint has no handshake to give";
+    stand.api.refuses(&format!("POST {}/verify", of(&plain)), "", none).await;
+    assert_eq!(last().await, before);
 }
 
 /// What operators are told goes to nobody either who has not consented.

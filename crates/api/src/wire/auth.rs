@@ -5,7 +5,7 @@ use posthaste_model::{Auth, Credentials};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{secret_field::SecretField, visible, word};
+use super::{origin, secret_field::SecretField, visible, word};
 use crate::{problem::Problem, service::Service};
 
 /// Most characters of a token.
@@ -118,6 +118,13 @@ impl AuthFields {
         }
     }
 
+    /// Whether its secret is the one that was there already.
+    pub(super) fn keeps_secret(&self) -> bool {
+        [&self.token, &self.password, &self.client_secret]
+            .into_iter()
+            .any(|secret| matches!(secret, Some(SecretField::Kept)))
+    }
+
     /// Checks everything. What is secret goes to `credentials`, and may be what is `kept` there already for `before`.
     pub(super) fn judge(
         self,
@@ -126,6 +133,7 @@ impl AuthFields {
         credentials: &mut Credentials,
     ) -> Result<Auth, Problem> {
         self.refuse_fields_of_others()?;
+        let keeps_secret = self.keeps_secret();
         // Another kind's secret is another secret.
         let kept =
             kept.auth.as_ref().filter(|_| before.is_some_and(|before| AuthKind::of(before) == self.kind));
@@ -153,15 +161,22 @@ impl AuthFields {
             }
             AuthKind::OAuth2 => {
                 let token_url = self.token_url.ok_or_else(|| missing("token_url"))?;
+                let before = match before {
+                    Some(Auth::OAuth2 { token_url, .. }) => Some(token_url),
+                    _ => None,
+                };
                 // One that is not changed is not judged here: it is whenever it is used.
-                let stays =
-                    matches!(before, Some(Auth::OAuth2 { token_url: before, .. }) if *before == token_url);
-                let token_url = if stays {
+                let token_url = if before == Some(&token_url) {
                     token_url
                 } else {
                     let url = TargetUrl::parse(&token_url, &service.guard);
                     url.map_err(|e| Problem::field("/auth/token_url", e))?.as_str().to_owned()
                 };
+                // Whoever changes it need not know the secret that would go there.
+                if keeps_secret && before.is_some_and(|before| origin(before) != origin(&token_url)) {
+                    let detail = "the secret of 'auth' was given for another host: give it again, or null";
+                    return Err(Problem::field("/auth/token_url", detail));
+                }
                 let client_id = text("client_id", self.client_id)?;
                 let optional =
                     |name, field: Option<String>| field.map(|given| text(name, Some(given))).transpose();

@@ -40,6 +40,13 @@ pub(crate) enum HeaderField {
     Secret(SecretField),
 }
 
+impl HeaderField {
+    /// Whether it is a secret that was there already.
+    pub(super) fn keeps_secret(&self) -> bool {
+        matches!(self, Self::Secret(SecretField::Kept))
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SecretHeader {

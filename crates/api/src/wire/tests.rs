@@ -174,6 +174,90 @@ async fn null_removes_no_field_that_there_is_not() {
 }
 
 /// It is judged when it is used.
+/// What comes of another URL, where the endpoint has these secrets and the change names those.
+async fn check_move(fields: Value, change: Value, is_kept: bool) {
+    let api = Api::new().await;
+    let made = api.endpoint(fields).await;
+    let before = kept(&api, &made).await;
+    let change = change.to_string();
+    if is_kept {
+        let refused = "422 invalid-field pointer /url: the secrets of 'auth' and 'headers' were given for \
+            another host: give them again, or null";
+        api.refuses(&patch_of(&made), &change, refused).await;
+        assert!(kept(&api, &made).await == before, "{change}");
+    } else {
+        api.json(&patch_of(&made), &change, 200).await;
+    }
+}
+
+/// Whoever may change the URL could have them sent to himself.
+#[tokio::test]
+async fn secrets_do_not_go_to_another_host() {
+    let bearer = || json!({ "auth": { "type": "bearer", "token": "hush" } });
+    let header = || json!({ "headers": { "X-Key": { "secret": "hush" }, "X-Env": "prod" } });
+    let oauth = || {
+        json!({ "auth": { "type": "oauth2", "token_url": "https://example.com/token", "client_id": "c",
+            "client_secret": "hush" } })
+    };
+    let mut basic = header();
+    basic["auth"] = json!({ "type": "basic", "username": "u", "password": "hush" });
+    for elsewhere in
+        ["https://example.org/hooks", "https://www.example.com/", "https://example.com:8443/hooks"]
+    {
+        for fields in [bearer(), header(), oauth(), basic.clone()] {
+            check_move(fields, json!({ "url": elsewhere }), true).await;
+        }
+    }
+    let elsewhere = "https://example.org/";
+    for (fields, change) in [
+        (bearer(), json!({ "auth": { "token": true } })),
+        (header(), json!({ "headers": { "x-key": { "secret": true } } })),
+        (basic.clone(), json!({ "auth": null })),
+        (basic.clone(), json!({ "headers": null })),
+        (basic.clone(), json!({ "auth": { "password": "other" } })),
+    ] {
+        let mut change = change;
+        change["url"] = json!(elsewhere);
+        check_move(fields, change, true).await;
+    }
+    for (fields, change) in [
+        (bearer(), json!({ "auth": { "token": "hush" } })),
+        (bearer(), json!({ "auth": null })),
+        (header(), json!({ "headers": { "x-key": { "secret": "other" } } })),
+        (header(), json!({ "headers": { "X-Key": null } })),
+        (header(), json!({ "headers": { "X-Key": "shown" } })),
+        (basic, json!({ "auth": { "password": "other" }, "headers": null })),
+        (json!({ "headers": { "X-Env": "prod" } }), json!({})),
+    ] {
+        let mut change = change;
+        change["url"] = json!(elsewhere);
+        check_move(fields, change, false).await;
+    }
+    for same in ["https://example.com/other?a=//b", "HTTPS://EXAMPLE.com:443/hooks"] {
+        check_move(bearer(), json!({ "url": same }), false).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_secret_does_not_go_to_another_token_url() {
+    let api = Api::new().await;
+    let auth = json!({ "type": "oauth2", "token_url": "https://example.com/token", "client_id": "c",
+        "client_secret": "hush" });
+    let made = api.endpoint(json!({ "auth": auth, "headers": { "X-Key": { "secret": "hush" } } })).await;
+    let patch = |auth: Value| json!({ "auth": auth }).to_string();
+    let elsewhere = "https://example.org/token";
+    let refused =
+        "422 invalid-field pointer /auth/token_url: the secret of 'auth' was given for another host";
+    for auth in [json!({ "token_url": elsewhere }), json!({ "token_url": elsewhere, "client_secret": true })]
+    {
+        api.refuses(&patch_of(&made), &patch(auth), refused).await;
+    }
+    let path = json!({ "token_url": "https://example.com/other" });
+    assert_eq!(api.json(&patch_of(&made), &patch(path), 200).await["auth"]["client_secret"], true);
+    let given = json!({ "token_url": elsewhere, "client_secret": "other" });
+    assert_eq!(api.json(&patch_of(&made), &patch(given), 200).await["auth"]["token_url"], elsewhere);
+}
+
 #[tokio::test]
 async fn a_token_url_that_is_not_changed_is_not_judged() {
     let api = Api::new().await;

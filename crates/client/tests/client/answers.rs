@@ -77,6 +77,7 @@ fn a_problem_keeps_all_that_it_says() {
         ("malformed-json", ProblemKind::MalformedJson),
         ("invalid-parameter", ProblemKind::InvalidParameter),
         ("unauthorized", ProblemKind::Unauthorized),
+        ("forbidden", ProblemKind::Forbidden),
         ("reserved", ProblemKind::Reserved),
         ("not-found", ProblemKind::NotFound),
         ("method-not-allowed", ProblemKind::MethodNotAllowed),

@@ -1,10 +1,11 @@
 //! What each method sends, and that it gives back what the service answers.
 
 use posthaste_client::{
-    BodyFormat, Client, ClientError, DeliveryFilter, DeliveryState, EndpointAuth, EndpointFilter,
-    EndpointState, EndpointTls, HandshakeKind, HeaderField, ListOptions, MatchQuestion, Method, NewEndpoint,
-    NewEvent, Period, PublishOptions, RateLimit, RetryPolicy, Rotation, SecretText, TenantFields,
-    TenantPatch, TestEvent, TopicFields,
+    ApiKeyId, BodyFormat, Client, ClientError, DeliveryFilter, DeliveryState, EndpointAuth, EndpointFilter,
+    EndpointState, EndpointTls, ErrorClass, EventFilter, HandshakeKind, HeaderField, ListOptions,
+    MatchQuestion, Method, NewApiKey, NewEndpoint, NewEvent, NewReplay, Order, Period, PublishOptions,
+    RateLimit, Recovery, ReplayId, RetryPolicy, Role, Rotation, SecretText, StatsSpan, TenantFields,
+    TenantPatch, TestEvent, Timestamp, TopicFields,
 };
 use posthaste_testkit::Reply;
 use serde::Serialize;
@@ -444,6 +445,26 @@ fn events() {
     );
 
     let row = an_event();
+    let some = EventFilter {
+        topic: Some(topic()),
+        unmatched: true,
+        since: Some(Period::from_secs(3_600).into()),
+        until: Some("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap().into()),
+    };
+    let asked =
+        format!("topic=order.paid&unmatched=true&since=1h&until=2026-01-01T00%3A00%3A00Z&{SECOND_PAGE}");
+    check(
+        async |client| client.search_events(&tenant(), &some, &second_page()).await,
+        &format!("GET /v1/tenants/acme/events?{asked}"),
+        "",
+        list_of(row.clone()),
+    );
+    check(
+        async |client| client.all_events(&some, &second_page()).await,
+        &format!("GET /v1/events?{asked}"),
+        "",
+        list_of(row.clone()),
+    );
     check(
         async |client| client.events(&tenant(), &second_page()).await,
         &format!("GET /v1/tenants/acme/events?{SECOND_PAGE}"),
@@ -489,20 +510,40 @@ fn deliveries() {
         list_of(a_delivery()),
     );
     let some = DeliveryFilter {
-        state: Some(DeliveryState::InFlight),
+        states: vec![DeliveryState::InFlight, DeliveryState::Exhausted],
         endpoint: Some(endpoint()),
         event: Some(event()),
         topic: Some(topic()),
+        status: Some("5xx".into()),
+        error: Some(ErrorClass::Timeout),
+        failed: true,
+        since: Some(Period::from_secs(3_600).into()),
+        until: Some("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap().into()),
+        order: Order::OldestFirst,
     };
+    let asked = format!(
+        "state=in_flight%2Cexhausted&endpoint={}&event=urn%3Aord-42%3Apaid&topic=order.paid&status=5xx&error=timeout\
+         &failed=true&since=1h&until=2026-01-01T00%3A00%3A00Z&order=oldest&{SECOND_PAGE}",
+        endpoint()
+    );
     check(
         async |client| client.deliveries(&tenant(), &some, &second_page()).await,
-        &format!(
-            "GET {path}?state=in_flight&endpoint={}&event=urn%3Aord-42%3Apaid&topic=order.paid&{SECOND_PAGE}",
-            endpoint()
-        ),
+        &format!("GET {path}?{asked}"),
         "",
         list_of(a_delivery()),
     );
+    check(
+        async |client| client.all_deliveries(&some, &second_page()).await,
+        &format!("GET /v1/deliveries?{asked}"),
+        "",
+        list_of(a_delivery()),
+    );
+    for why in ["first_attempt", "deliver_at", "retry", "endpoint_paused", "endpoint_parked", "the_moon"] {
+        let mut waiting = a_delivery();
+        waiting["next_attempt"] =
+            json!({"due_at": "2026-01-01T00:00:05Z", "number": 2, "of": 10, "why": why});
+        check(async |client| client.delivery(&tenant(), id).await, &format!("GET {path}/{id}"), "", waiting);
+    }
     check(async |client| client.delivery(&tenant(), id).await, &format!("GET {path}/{id}"), "", a_delivery());
     let text = json!({"status": 200, "headers": [["a", "1"], ["a", "2"]], "body": "ok", "truncated": false});
     let binary = json!({"status": 500, "headers": [], "body_base64": "/w==", "truncated": true});
@@ -521,7 +562,10 @@ fn an_attempt(response: Value, error: Value) -> Value {
     json!({
         "id": "att_00000000000077078707070707070707", "number": 1, "manual": true,
         "started_at": "2026-01-01T00:00:00Z",
-        "timings": {"queued_ms": 0.25, "first_byte_ms": null, "total_ms": 12.5}, "response": response, "error": error
+        "timings": {"queued_ms": 0.25, "dns_ms": 1.5, "connect_ms": null, "tls_ms": null, "first_byte_ms": null,
+            "total_ms": 12.5},
+        "request": {"method": "POST", "url": "https://example.com/", "headers": [["authorization", "***"]]},
+        "response": response, "error": error
     })
 }
 
@@ -548,6 +592,233 @@ fn repairs() {
         r#"{"endpoint":"ep_00000000000077078707070707070707"}"#,
         a_delivery(),
     );
+}
+
+#[test]
+fn recovery() {
+    let line = format!("POST {ENDPOINT}/recover");
+    let full = Recovery { until: Some(Period::from_secs(60).into()), rate: Some(5), ..since_an_hour() };
+    for (recovery, body) in
+        [(since_an_hour(), r#"{"since":"1h"}"#), (full, r#"{"since":"1h","until":"1m","rate":5}"#)]
+    {
+        check(
+            async |client| client.recover_endpoint(&tenant(), endpoint(), &recovery).await,
+            &line,
+            body,
+            a_replay("running"),
+        );
+    }
+    check(
+        async |client| client.count_recovery(&tenant(), endpoint(), &since_an_hour()).await,
+        &line,
+        r#"{"since":"1h","dry_run":true}"#,
+        json!({"found": 3, "more": false}),
+    );
+    check(
+        async |client| client.replay_delivery(&tenant(), delivery()).await,
+        &format!("POST /v1/tenants/acme/deliveries/{}/replay", delivery()),
+        "",
+        a_delivery(),
+    );
+}
+
+fn since_an_hour() -> Recovery {
+    Recovery::since(Period::from_secs(3_600))
+}
+
+fn a_replay(state: &str) -> Value {
+    json!({
+        "id": replay(), "tenant": "acme", "filter": {"states": ["exhausted"], "endpoint": endpoint(), "event": null,
+            "topic": "order.paid", "status": "500-599", "error": null, "failed": true,
+            "since": "2026-01-01T00:00:00Z", "until": null},
+        "rate": 50, "state": state, "found": 100_000, "more": true, "reopened": 7, "passed_over": 1,
+        "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"
+    })
+}
+
+fn replay() -> ReplayId {
+    ReplayId::mint(Timestamp::UNIX_EPOCH, [7; 10])
+}
+
+#[test]
+fn replays() {
+    let path = "/v1/tenants/acme/replays";
+    let filter = DeliveryFilter {
+        states: vec![DeliveryState::Exhausted],
+        status: Some("5xx".into()),
+        failed: true,
+        // A replay has an order of its own.
+        order: Order::OldestFirst,
+        ..DeliveryFilter::default()
+    };
+    let full = NewReplay { filter, rate: Some(50) };
+    for (new, body) in [
+        (&full, r#"{"filter":{"states":["exhausted"],"status":"5xx","failed":true},"rate":50}"#),
+        (&NewReplay::default(), r#"{"filter":{}}"#),
+    ] {
+        check(
+            async |client| client.create_replay(&tenant(), new).await,
+            &format!("POST {path}"),
+            body,
+            a_replay("running"),
+        );
+    }
+    check(
+        async |client| client.count_replay(&tenant(), &NewReplay::default()).await,
+        &format!("POST {path}"),
+        r#"{"filter":{},"dry_run":true}"#,
+        json!({"found": 3, "more": false}),
+    );
+    check(
+        async |client| client.replays(&tenant(), &second_page()).await,
+        &format!("GET {path}?{SECOND_PAGE}"),
+        "",
+        list_of(a_replay("done")),
+    );
+    check(
+        async |client| client.all_replays(&second_page()).await,
+        &format!("GET /v1/replays?{SECOND_PAGE}"),
+        "",
+        list_of(a_replay("on_the_moon")),
+    );
+    check(
+        async |client| client.replay(&tenant(), replay()).await,
+        &format!("GET {path}/{}", replay()),
+        "",
+        a_replay("done"),
+    );
+    check(
+        async |client| client.cancel_replay(&tenant(), replay()).await,
+        &format!("POST {path}/{}/cancel", replay()),
+        "",
+        a_replay("cancelled"),
+    );
+}
+
+#[test]
+fn stats() {
+    let counts = json!({
+        "events": 1, "unmatched": 2, "deliveries": 3, "attempts": 4, "failed": 5, "retried": 6, "delivered": 7,
+        "exhausted": 8, "queue_ms": {"p50": 1.5, "p95": 2.5, "p99": 3.5}, "receiver_ms": null
+    });
+    let mut row = counts.clone();
+    row["begin"] = json!("2026-01-01T00:00:00Z");
+    let backlog = json!({"open": 10_000, "more": true, "in_flight": 2, "oldest_due": "2026-01-01T00:00:00Z"});
+    let stats = |backlog: Value| {
+        json!({
+            "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T01:00:00Z", "bucket": "1h", "data": [row],
+            "total": counts, "backlog": backlog
+        })
+    };
+    let last_hour = StatsSpan::default();
+    let span = StatsSpan {
+        since: Some(Period::from_secs(7_200).into()),
+        until: Some("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap().into()),
+        bucket: Some(Period::from_secs(3_600)),
+    };
+    let asked = "since=2h&until=2026-01-01T00%3A00%3A00Z&bucket=1h";
+    check(async |client| client.stats(&last_hour, None).await, "GET /v1/stats", "", stats(backlog.clone()));
+    check(
+        async |client| client.stats(&span, Some(&topic())).await,
+        &format!("GET /v1/stats?{asked}&topic=order.paid"),
+        "",
+        stats(Value::Null),
+    );
+    check(
+        async |client| client.tenant_stats(&tenant(), &span, Some(&topic())).await,
+        &format!("GET /v1/tenants/acme/stats?{asked}&topic=order.paid"),
+        "",
+        stats(Value::Null),
+    );
+    check(
+        async |client| client.endpoint_stats(&tenant(), endpoint(), &span).await,
+        &format!("GET {ENDPOINT}/stats?{asked}"),
+        "",
+        stats(backlog),
+    );
+}
+
+#[test]
+fn whose_key_it_is() {
+    for answer in [
+        json!({"kind": "admin_key", "role": "admin"}),
+        json!({"kind": "portal_link", "role": "tenant", "tenant": {"id": "acme", "name": "Acme"},
+            "expires_at": "2026-01-01T00:00:00Z"}),
+        json!({"kind": "api_key", "role": "operator", "id": api_key(), "name": "On-call"}),
+        json!({"kind": "passport", "role": "auditor"}),
+    ] {
+        check(async |client| client.key().await, "GET /v1/key", "", answer);
+    }
+}
+
+fn api_key() -> ApiKeyId {
+    "key_0192f5d1c0007a8b9c0d1e2f3a4b5c6d".parse().unwrap()
+}
+
+#[test]
+fn api_keys() {
+    let answer = json!({
+        "id": api_key(), "name": "Shop", "role": "publisher", "tenant": "acme",
+        "created_at": "2026-01-01T00:00:00Z", "expires_at": "2027-01-01T00:00:00Z"
+    });
+    let mut made = answer.clone();
+    made["secret"] = json!("phk_c2VjcmV0");
+    let plain = NewApiKey::new("Shop", Role::Publisher);
+    let full =
+        NewApiKey { expires_at: Some("2027-01-01T00:00:00Z".parse().unwrap()), ..plain.clone().of(tenant()) };
+    for (key, body) in [
+        (plain, r#"{"name":"Shop","role":"publisher"}"#),
+        (full, r#"{"name":"Shop","role":"publisher","tenant":"acme","expires_at":"2027-01-01T00:00:00Z"}"#),
+    ] {
+        check(async |client| client.create_key(&key).await, "POST /v1/keys", body, made.clone());
+    }
+    check(
+        async |client| client.keys(&second_page()).await,
+        &format!("GET /v1/keys?{SECOND_PAGE}"),
+        "",
+        list_of(answer),
+    );
+    let path = format!("DELETE /v1/keys/{}", api_key());
+    check(async |client| client.delete_key(api_key()).await, &path, "", Value::Null);
+}
+
+#[test]
+fn the_audit() {
+    let entry = |by: Value, detail: Value, outcome: &str| {
+        json!({
+            "id": "aud_0192f5d1c0007a8b9c0d1e2f3a4b5c6d", "at": "2026-01-01T00:00:00Z", "by": by,
+            "address": "192.0.2.7", "action": "patch_endpoint", "subject": ENDPOINT, "tenant": "acme",
+            "fields": ["url"], "detail": detail, "outcome": outcome
+        })
+    };
+    let all = ListOptions::default();
+    let admin = list_of(entry(json!({"kind": "admin_key"}), json!("until tomorrow"), "unknown"));
+    check(async |client| client.audit(None, &all).await, "GET /v1/audit", "", admin);
+    for (by, outcome) in [
+        (json!({"kind": "api_key", "id": api_key(), "name": "On-call", "role": "operator"}), "done"),
+        (json!({"kind": "portal_link", "tenant": "acme", "made_by": null}), "done"),
+        (json!({"kind": "portal_link", "tenant": "acme", "made_by": api_key()}), "half"),
+        (json!({"kind": "other"}), "done"),
+    ] {
+        check(
+            async |client| client.audit(Some(&tenant()), &second_page()).await,
+            &format!("GET /v1/audit?tenant=acme&{SECOND_PAGE}"),
+            "",
+            list_of(entry(by, Value::Null, outcome)),
+        );
+    }
+}
+
+#[test]
+fn portal_links() {
+    for (ttl, body) in [(None, "{}"), (Some(Period::from_secs(60)), r#"{"ttl":"1m"}"#)] {
+        check(
+            async |client| client.create_portal_link(&tenant(), ttl).await,
+            "POST /v1/tenants/acme/portal-links",
+            body,
+            json!({"token": "php_c2VhbGVk", "expires_at": "2026-01-01T00:00:00Z"}),
+        );
+    }
 }
 
 #[test]
