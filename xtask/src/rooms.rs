@@ -19,6 +19,7 @@ const ROOMS: &[Room] = &[
     Room { name: "posthaste-store", knows: &["posthaste-model"] },
     Room { name: "posthaste-store-redis", knows: &["posthaste-model", "posthaste-store"] },
     Room { name: "posthaste-store-sqlite", knows: &["posthaste-model", "posthaste-store"] },
+    Room { name: "posthaste-telemetry", knows: &["posthaste-model", "posthaste-store"] },
     Room { name: "posthaste-egress", knows: &["posthaste-model"] },
     Room {
         name: "posthaste-dispatch",
@@ -28,6 +29,7 @@ const ROOMS: &[Room] = &[
             "posthaste-policy",
             "posthaste-signing",
             "posthaste-store",
+            "posthaste-telemetry",
         ],
     },
     Room {
@@ -38,14 +40,17 @@ const ROOMS: &[Room] = &[
             "posthaste-policy",
             "posthaste-signing",
             "posthaste-store",
+            "posthaste-telemetry",
         ],
     },
     Room { name: "posthaste-client", knows: &["posthaste-model"] },
+    Room { name: "posthaste-console", knows: &["posthaste-client", "posthaste-model", "posthaste-signing"] },
     Room {
         name: "posthaste",
         knows: &[
             "posthaste-api",
             "posthaste-client",
+            "posthaste-console",
             "posthaste-dispatch",
             "posthaste-egress",
             "posthaste-model",
@@ -54,6 +59,7 @@ const ROOMS: &[Room] = &[
             "posthaste-store",
             "posthaste-store-redis",
             "posthaste-store-sqlite",
+            "posthaste-telemetry",
         ],
     },
     Room { name: TESTKIT, knows: &["posthaste-model", "posthaste-store"] },
@@ -98,6 +104,12 @@ const RESERVED: &[Reservation] = &[
         rooms: &["posthaste-store-redis"],
         tests: &[],
         rule: "only store-redis knows Redis",
+    },
+    Reservation {
+        crates: &["prometheus-client"],
+        rooms: &["posthaste-telemetry"],
+        tests: &[],
+        rule: "only telemetry has metrics, so that their names and labels are in one place",
     },
     Reservation {
         crates: &["actix-web", "utoipa", "utoipa-actix-web"],
@@ -230,7 +242,7 @@ mod tests {
     #[test]
     fn rooms_know_nobody_else() {
         let both = "may know only posthaste-egress, posthaste-model, posthaste-policy, posthaste-signing, \
-                    posthaste-store";
+                    posthaste-store, posthaste-telemetry";
         let api = format!("posthaste-api {both}");
         let dispatch = format!("posthaste-dispatch {both}");
         check_edge("posthaste-api", "posthaste-dispatch", NORMAL, Some(&api));

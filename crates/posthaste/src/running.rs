@@ -9,14 +9,19 @@ use std::{
     thread::available_parallelism,
 };
 
+use actix_web::web::ServiceConfig;
 use anyhow::Context as _;
-use posthaste_api::{ApiSettings, Compiled, Entropy, KeyDigest, Readiness, Server, Service};
+use posthaste_api::{
+    ApiSettings, Compiled, Entropy, KnownKeys, Metrics, Readiness, Server, Service, key_digest,
+};
+use posthaste_console::{Console, ConsoleSettings};
 use posthaste_dispatch::{DispatchSettings, Dispatcher, Parts, WireSettings};
 use posthaste_egress::{EgressPolicy, Guard, HttpTransport, PortPolicy, TransportSettings};
 use posthaste_model::{Tenant, TenantId};
 use posthaste_policy::AutoDisable;
 use posthaste_signing::{EncryptionKey, Sealer};
-use posthaste_store::{Durability, KeyId, Retain, Store, StoreError};
+use posthaste_store::{Durability, KeyDigest, KeyId, Retain, Store, StoreError};
+use posthaste_telemetry::{Keeper, Telemetry};
 use rand::{
     Rng as _, SeedableRng as _,
     rngs::{StdRng, SysRng},
@@ -36,6 +41,8 @@ const SPARE_FILES: u64 = 512;
 pub(crate) struct Running {
     server: Server,
     dispatcher: Option<Dispatcher>,
+    /// Brings to the store what is counted.
+    keeper: Keeper,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// The key that may do everything; none: no API is served.
@@ -73,6 +80,8 @@ impl Running {
         });
         let transport = HttpTransport::new(guard.clone(), transport_settings(settings)?).context("egress")?;
         let durability = store.durability();
+        let telemetry = Arc::new(Telemetry::new(clock.clone(), env!("CARGO_PKG_VERSION")));
+        let keeper = telemetry.keep(Arc::clone(&store));
         // Names this process among those that share the store.
         let name = format!("posthaste-{:016x}", rng.next_u64());
         let dispatcher = dispatches.then(|| {
@@ -82,23 +91,46 @@ impl Running {
                 guard: guard.clone(),
                 sealer: Arc::clone(&sealer),
                 clock: clock.clone(),
+                telemetry: Arc::clone(&telemetry),
                 seed: rng.fork(),
             };
             Dispatcher::start(parts, dispatch_settings(settings, name.clone()))
         });
         let readiness = Readiness::new(Arc::clone(&store), clock.clone(), settings.tolerate.clone());
+        let metrics_key = settings.metrics.key.as_ref().map(|key| key_digest(key.expose()));
+        let metrics = Metrics { telemetry: Arc::clone(&telemetry), key: metrics_key };
         let server = match &admin_key {
             Some(AdminKey { key, .. }) => {
-                let settings = api_settings(settings, KeyDigest::of(key), name)?;
+                let console = settings.console.enabled.then(|| console_settings(settings, address));
+                let settings = api_settings(settings, key_digest(key), name)?;
+                let console = console.map(|settings| {
+                    Arc::new(Console::new(settings, Arc::clone(&sealer), clock.clone(), rng.fork()))
+                });
+                let beside = move |config: &mut ServiceConfig| {
+                    if let Some(console) = &console {
+                        Console::configure(console, config);
+                    }
+                };
                 let entropy = Entropy::new(rng);
-                let (compiled, places) = (Compiled::default(), Arc::default());
-                let service = Service { store, guard, sealer, clock, entropy, settings, compiled, places };
-                Server::start(listener, service, readiness)
+                let (compiled, places, keys) = (Compiled::default(), Arc::default(), KnownKeys::default());
+                let service = Service {
+                    store,
+                    guard,
+                    sealer,
+                    clock,
+                    telemetry,
+                    entropy,
+                    settings,
+                    compiled,
+                    places,
+                    keys,
+                };
+                Server::start(listener, service, readiness, metrics, beside)
             }
-            None => Server::start_probes(listener, readiness),
+            None => Server::start_probes(listener, readiness, metrics),
         };
         let server = server.with_context(|| format!("cannot serve on {address}"))?;
-        Ok(Self { server, dispatcher, address, admin_key, durability })
+        Ok(Self { server, dispatcher, keeper, address, admin_key, durability })
     }
 
     /// The URL of the API.
@@ -119,13 +151,15 @@ impl Running {
 
     /// Takes no more requests, finishes deliveries in flight, gives everything up.
     pub(crate) async fn stop(self) {
-        let Self { server, dispatcher, .. } = self;
+        let Self { server, dispatcher, keeper, .. } = self;
         let drained = async {
             if let Some(dispatcher) = dispatcher {
                 dispatcher.drain().await;
             }
         };
         tokio::join!(server.stop(), drained);
+        // Last, so that it has heard of everything.
+        keeper.stop().await;
     }
 }
 
@@ -202,6 +236,7 @@ fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> an
         request_limit: settings.limits.request,
         open_topics: settings.topics.open,
         timeout: settings.timeout.0,
+        retry: settings.retry.clone().unwrap_or_default(),
         retention_failed: settings.retention.failed.0,
         signature: settings.signature_profile()?,
         header_prefix: settings.http.header_prefix.clone(),
@@ -209,6 +244,10 @@ fn api_settings(settings: &Settings, admin_key: KeyDigest, reader: String) -> an
         workers: available_parallelism().map_or(1, usize::from),
         reader,
     })
+}
+
+fn console_settings(settings: &Settings, listen: SocketAddr) -> ConsoleSettings {
+    ConsoleSettings { listen, secure: settings.console.secure, source: settings.cloudevents.source.clone() }
 }
 
 fn transport_settings(settings: &Settings) -> anyhow::Result<TransportSettings> {
@@ -243,6 +282,7 @@ fn dispatch_settings(settings: &Settings, owner: String) -> DispatchSettings {
             header_prefix: settings.http.header_prefix.clone(),
             source: settings.cloudevents.source.clone(),
             origin: settings.cloudevents.origin.clone(),
+            user_agent: settings.http.user_agent.clone(),
         },
     }
 }

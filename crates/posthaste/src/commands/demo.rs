@@ -129,6 +129,7 @@ fn invite(running: &Running, key: &str, receiver: &Receiver) {
         receiver.url(ALWAYS),
         receiver.url(FLAKY)
     ));
+    say(format_args!("Look at it in a browser: {}/console, with the key {key}", running.url()));
     say("Publish an event of your own:");
     say("");
     say(format_args!("  curl -X POST {}/v1/tenants/default/events \\", running.url()));

@@ -66,6 +66,9 @@ fn announce(running: &Running, settings: &Settings) {
     if !settings.roles.are_all() {
         say(format_args!("roles: {}", settings.roles));
     }
+    if settings.console.enabled && running.admin_key.is_some() {
+        say(format_args!("console {}/console", running.url()));
+    }
     if let Some(AdminKey { key, made_in: Some(file) }) = &running.admin_key {
         say(format_args!("admin key, made now and kept in {}: {key}", file.display()));
     }

@@ -16,6 +16,7 @@ pub(crate) fn print(args: &SettingsArgs) -> anyhow::Result<ExitCode> {
         ("admin_key", &settings.admin_key),
         ("encryption_key", &settings.encryption_key),
         ("egress.proxy", &settings.egress.proxy),
+        ("metrics.key", &settings.metrics.key),
     ];
     for (name, key) in concealed {
         if key.is_some() {

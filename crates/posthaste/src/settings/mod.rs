@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) signature: SignatureSettings,
     pub(crate) http: HttpSettings,
     pub(crate) cloudevents: CloudEventsSettings,
+    pub(crate) metrics: MetricsSettings,
+    pub(crate) console: ConsoleSettings,
     pub(crate) log: LogSettings,
     /// When failed deliveries are tried again, where the endpoint does not say; none: ten attempts over three days.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +160,25 @@ pub(crate) struct CloudEventsSettings {
     pub(crate) origin: String,
 }
 
+/// What Prometheus reads.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MetricsSettings {
+    /// The key that whoever reads the metrics has to show; none: they are for everybody who reaches the listener.
+    #[serde(skip_serializing)]
+    pub(crate) key: Option<Concealed>,
+}
+
+/// The pages for operators and for subscribers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ConsoleSettings {
+    /// Whether they are served, beside the API.
+    pub(crate) enabled: bool,
+    /// Whether their cookies are for https alone, although requests may not tell that they came by it.
+    pub(crate) secure: bool,
+}
+
 /// The log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -195,6 +216,8 @@ const MAX_HEADER_PREFIX: usize = 32;
 const MAX_SOURCE: usize = 256;
 /// The longest `cloudevents.origin`, and the longest of its labels, in bytes (RFC 1035, section 2.3.4).
 const MAX_ORIGIN: (usize, usize) = (253, 63);
+/// The shortest `metrics.key`, in bytes.
+const MIN_METRICS_KEY: usize = 24;
 /// The bounds of `timeout`.
 const TIMEOUT: RangeInclusive<Period> = Period::from_secs(1)..=Period::from_secs(30);
 
@@ -236,6 +259,13 @@ impl Settings {
             (1..=100).contains(history_memory),
             "redis.history_memory: must lie between 1 and 100 (percent)"
         );
+        if let Some(key) = &self.metrics.key {
+            let key = key.expose();
+            ensure!(
+                key.len() >= MIN_METRICS_KEY && key.bytes().all(|b| b.is_ascii_graphic()),
+                "metrics.key: must be {MIN_METRICS_KEY} printable ASCII characters or more"
+            );
+        }
         self.signature_profile()?;
         self.check_introduction()
     }
@@ -321,6 +351,8 @@ impl Default for Settings {
             signature: SignatureSettings::default(),
             http: HttpSettings::default(),
             cloudevents: CloudEventsSettings::default(),
+            metrics: MetricsSettings::default(),
+            console: ConsoleSettings::default(),
             log: LogSettings::default(),
             retry: None,
         }
@@ -377,6 +409,12 @@ impl Default for CloudEventsSettings {
     }
 }
 
+impl Default for ConsoleSettings {
+    fn default() -> Self {
+        Self { enabled: true, secure: false }
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
         Self { level: "info".into(), format: LogFormat::Text }
@@ -386,6 +424,19 @@ impl Default for LogSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_metrics_key_is_no_short_word() {
+        let check = |key: &str| {
+            let metrics = toml::from_str(&format!("key = '{key}'")).unwrap();
+            Settings { metrics, ..Settings::default() }.validate()
+        };
+        check("123456789012345678901234").unwrap();
+        for key in ["", "short", "twenty-four with a space"] {
+            let refused = check(key).unwrap_err().to_string();
+            assert_eq!(refused, "metrics.key: must be 24 printable ASCII characters or more");
+        }
+    }
 
     #[test]
     fn an_origin_is_a_dns_name() {

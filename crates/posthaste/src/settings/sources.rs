@@ -28,7 +28,7 @@ enum Shape {
 }
 
 /// Every setting that a flag or variable can give.
-const SETTINGS: [(&str, Shape); 39] = [
+const SETTINGS: [(&str, Shape); 42] = [
     ("roles", Shape::List),
     ("listen", Shape::Text),
     ("data_dir", Shape::Text),
@@ -59,6 +59,9 @@ const SETTINGS: [(&str, Shape); 39] = [
     ("http.header_prefix", Shape::Text),
     ("cloudevents.source", Shape::Text),
     ("cloudevents.origin", Shape::Text),
+    ("metrics.key", Shape::Text),
+    ("console.enabled", Shape::Switch),
+    ("console.secure", Shape::Switch),
     ("log.level", Shape::Text),
     ("log.format", Shape::Text),
     ("retry.schedule", Shape::List),

@@ -192,8 +192,8 @@ async fn found(client: &Client, filter: DeliveryFilter) -> Delivery {
 
 /// Waits until the only delivery of an event is in a state.
 pub(crate) async fn in_state(client: &Client, event: &str, state: DeliveryState) -> Delivery {
-    let (event, state) = (Some(event.parse().unwrap()), Some(state));
-    found(client, DeliveryFilter { event, state, ..DeliveryFilter::default() }).await
+    let (event, states) = (Some(event.parse().unwrap()), vec![state]);
+    found(client, DeliveryFilter { event, states, ..DeliveryFilter::default() }).await
 }
 
 pub(crate) async fn delivered(client: &Client, event: &str) -> Delivery {
@@ -202,7 +202,7 @@ pub(crate) async fn delivered(client: &Client, event: &str) -> Delivery {
 
 /// The attempts of the only delivery to an endpoint, once it is exhausted.
 pub(crate) async fn failed(client: &Client, endpoint: EndpointId) -> Vec<Attempt> {
-    let (endpoint, state) = (Some(endpoint), Some(DeliveryState::Exhausted));
-    let delivery = found(client, DeliveryFilter { endpoint, state, ..DeliveryFilter::default() }).await;
+    let (endpoint, states) = (Some(endpoint), vec![DeliveryState::Exhausted]);
+    let delivery = found(client, DeliveryFilter { endpoint, states, ..DeliveryFilter::default() }).await;
     client.attempts(&tenant(), delivery.id).await.unwrap()
 }

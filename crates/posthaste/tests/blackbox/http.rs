@@ -13,8 +13,13 @@ use crate::service::KEY;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// In lower case.
     pub(crate) head: String,
+    /// The same as it was written.
+    pub(crate) raw_head: String,
     pub(crate) body: Value,
+    /// The body where it is no JSON.
+    pub(crate) text: String,
 }
 
 /// Sends one request, byte for byte.
@@ -39,8 +44,9 @@ pub(crate) fn send(
     let answer = String::from_utf8(answer).expect("the answer is text");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
-    let body = serde_json::from_str(body).unwrap_or(Value::Null);
-    Answer { status, head: head.to_ascii_lowercase(), body }
+    let body_json = serde_json::from_str(body).unwrap_or(Value::Null);
+    let (raw_head, text) = (head.to_owned(), body.to_owned());
+    Answer { status, head: head.to_ascii_lowercase(), raw_head, body: body_json, text }
 }
 
 /// Sends JSON with the admin key.

@@ -13,7 +13,7 @@ use posthaste_model::{
 };
 use posthaste_policy::AutoDisable;
 use posthaste_store::{
-    DeliveryFilter, NewEvent, Page, Partition, Settled, Settlement, StoreError,
+    DeliveryFilter, NewEvent, Order, Page, Partition, Settled, Settlement, StoreError,
     conformance::{Shown, sample_event},
 };
 use rand::{
@@ -313,8 +313,9 @@ impl Run {
     /// One of the younger deliveries there are.
     async fn some_delivery(&mut self, state: Option<DeliveryState>) -> Option<Delivery> {
         let tenant = self.world.tenants.choose(&mut self.rng).unwrap();
-        let filter = DeliveryFilter { state, ..DeliveryFilter::default() };
-        let page = self.world.store().deliveries(tenant, filter, Page::first(30)).await.unwrap();
+        let filter = DeliveryFilter { states: Vec::from_iter(state), ..DeliveryFilter::default() };
+        let store = self.world.store();
+        let page = store.deliveries(Some(tenant), filter, Order::NewestFirst, Page::first(30)).await.unwrap();
         page.rows.choose(&mut self.rng).cloned()
     }
 

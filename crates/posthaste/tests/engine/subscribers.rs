@@ -132,7 +132,8 @@ impl Transport for Line {
         let outcome = marked(outcome, number);
         record.send_modify(|seen| seen.requests[number].ended = Some((Instant::now(), outcome.clone())));
         let total = began.elapsed();
-        Exchange { first_byte: outcome.status().map(|_| total), outcome, total }
+        let first_byte = outcome.status().map(|_| total);
+        Exchange { first_byte, ..Exchange::unsent(outcome, total) }
     }
 }
 

@@ -4,15 +4,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use posthaste_model::{
-    Attempt, Delivery, DeliveryId, Endpoint, EndpointId, EventId, Tenant, TenantId, Timestamp, Topic,
-    TopicName,
-};
+use posthaste_model::{DeliveryId, EndpointId, EventId, TenantId, Timestamp};
 use posthaste_store::{
-    Accepted, Catalogue, Cursor, Deliveries, DeliveryFilter, Durability, Epoch, EventRecord, Finding, Intake,
-    KeyId, LeaseRequest, Leases, NewEvent, Notice, Notices, Page, Paged, Partition, Pruned, Put, Queries,
-    Recovered, Repairs, Result, Retain, Retention, Sent, Settled, Settlement, Store, TenantView, ViewVersion,
+    Accepted, Cursor, Deliveries, Durability, Epoch, Finding, Intake, KeyId, LeaseRequest, Leases, NewEvent,
+    Partition, Pruned, Recovered, Repairs, Result, Retain, Retention, Sent, Settled, Settlement, Store,
+    TenantView, ViewVersion,
 };
+
+use posthaste_testkit::pass_on;
 
 use crate::seen::{Lent, Record, Recovery, Report};
 
@@ -21,6 +20,12 @@ pub(crate) struct Watched {
     pub(crate) process: String,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) record: Arc<Record>,
+}
+
+impl Watched {
+    fn under(&self) -> &dyn Store {
+        &*self.store
+    }
 }
 
 #[async_trait]
@@ -178,96 +183,4 @@ impl Repairs for Watched {
     }
 }
 
-#[async_trait]
-impl Notices for Watched {
-    async fn notices(&self, partition: Partition, limit: u32) -> Result<Vec<Notice>> {
-        self.store.notices(partition, limit).await
-    }
-
-    async fn forget_notices(&self, partition: Partition, up_to: u64) -> Result<()> {
-        self.store.forget_notices(partition, up_to).await
-    }
-}
-
-#[async_trait]
-impl Queries for Watched {
-    async fn event(&self, tenant: &TenantId, id: &EventId) -> Result<EventRecord> {
-        self.store.event(tenant, id).await
-    }
-
-    async fn events(&self, tenant: &TenantId, page: Page) -> Result<Paged<EventRecord>> {
-        self.store.events(tenant, page).await
-    }
-
-    async fn delivery(&self, tenant: &TenantId, id: DeliveryId) -> Result<Delivery> {
-        self.store.delivery(tenant, id).await
-    }
-
-    async fn deliveries(
-        &self,
-        tenant: &TenantId,
-        filter: DeliveryFilter,
-        page: Page,
-    ) -> Result<Paged<Delivery>> {
-        self.store.deliveries(tenant, filter, page).await
-    }
-
-    async fn attempts(&self, tenant: &TenantId, delivery: DeliveryId) -> Result<Vec<Attempt>> {
-        self.store.attempts(tenant, delivery).await
-    }
-}
-
-#[async_trait]
-impl Catalogue for Watched {
-    async fn put_tenant(&self, tenant: Tenant) -> Result<Put<Tenant>> {
-        self.store.put_tenant(tenant).await
-    }
-
-    async fn tenant(&self, id: &TenantId) -> Result<Tenant> {
-        self.store.tenant(id).await
-    }
-
-    async fn tenants(&self, page: Page) -> Result<Paged<Tenant>> {
-        self.store.tenants(page).await
-    }
-
-    async fn delete_tenant(&self, id: &TenantId, now: Timestamp) -> Result<()> {
-        self.store.delete_tenant(id, now).await
-    }
-
-    async fn put_topic(&self, topic: Topic) -> Result<Put<Topic>> {
-        self.store.put_topic(topic).await
-    }
-
-    async fn topic(&self, name: &TopicName) -> Result<Topic> {
-        self.store.topic(name).await
-    }
-
-    async fn topics(&self, page: Page) -> Result<Paged<Topic>> {
-        self.store.topics(page).await
-    }
-
-    async fn delete_topic(&self, name: &TopicName) -> Result<()> {
-        self.store.delete_topic(name).await
-    }
-
-    async fn create_endpoint(&self, endpoint: Endpoint) -> Result<()> {
-        self.store.create_endpoint(endpoint).await
-    }
-
-    async fn endpoint(&self, tenant: &TenantId, id: EndpointId) -> Result<Endpoint> {
-        self.store.endpoint(tenant, id).await
-    }
-
-    async fn endpoints(&self, tenant: &TenantId, page: Page) -> Result<Paged<Endpoint>> {
-        self.store.endpoints(tenant, page).await
-    }
-
-    async fn update_endpoint(&self, endpoint: Endpoint) -> Result<Endpoint> {
-        self.store.update_endpoint(endpoint).await
-    }
-
-    async fn delete_endpoint(&self, tenant: &TenantId, id: EndpointId, now: Timestamp) -> Result<()> {
-        self.store.delete_endpoint(tenant, id, now).await
-    }
-}
+pass_on! { Watched, under: Catalogue, Keys, Audit, Queries, Statistics, Replays, Notices }

@@ -14,9 +14,10 @@ use posthaste_model::{
 use posthaste_policy::AutoDisable;
 use posthaste_signing::{EncryptionKey, Sealer, Secret};
 use posthaste_store::{
-    DeliveryFilter, NewEvent, Page, Retain, Store, StoreError,
+    DeliveryFilter, NewEvent, Order, Page, Retain, Store, StoreError,
     conformance::{START, Shown, sample_endpoint, sample_event},
 };
+use posthaste_telemetry::Telemetry;
 use posthaste_testkit::simulated_clock;
 use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::{
@@ -136,6 +137,7 @@ impl World {
             guard: self.guard.clone(),
             sealer: Arc::clone(&self.sealer),
             clock: self.clock.clone(),
+            telemetry: Arc::new(Telemetry::new(self.clock.clone(), "engine")),
             seed,
         };
         Process::start(settings, around, make).await
@@ -345,8 +347,8 @@ impl World {
             ..DeliveryFilter::default()
         };
         let tenant = &endpoint.tenant;
-        let delivery =
-            self.store().deliveries(tenant, filter, Page::first(1)).await.unwrap().rows.pop().unwrap();
+        let found = self.store().deliveries(Some(tenant), filter, Order::NewestFirst, Page::first(1)).await;
+        let delivery = found.unwrap().rows.pop().unwrap();
         let attempts = self.store().attempts(tenant, delivery.id).await.unwrap();
         (delivery, attempts)
     }
