@@ -49,17 +49,6 @@ impl Ground {
             Self::Server(server) => server.url(),
         }
     }
-
-    /// Seconds of CPU that the server has used; none: there is none.
-    pub(crate) fn server_cpu(&self) -> Option<f64> {
-        let Self::Server(server) = self else { return None };
-        let info = server.command(&["INFO", "cpu"]).unwrap();
-        let seconds = |name: &str| -> f64 {
-            let text = info.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            text.trim().parse().unwrap()
-        };
-        Some(seconds("used_cpu_user:") + seconds("used_cpu_sys:"))
-    }
 }
 
 /// Opens the store there.

@@ -139,11 +139,11 @@ impl Crowd {
     /// Leases some, and gives them back, so that as much is due as before.
     async fn round(&mut self, ground: &Ground) -> Cost {
         let mut leased = Vec::new();
-        let (cpu, begun) = (ground.server_cpu(), Instant::now());
+        let (cpu, begun) = (server_cpu(ground), Instant::now());
         for _ in 0..CALLS {
             leased.push(self.lease().await);
         }
-        let (took, used) = (begun.elapsed(), ground.server_cpu());
+        let (took, used) = (begun.elapsed(), server_cpu(ground));
         self.now += Duration::from_millis(1);
         for leases in &leased {
             self.give_back(leases).await;
@@ -192,4 +192,15 @@ impl Crowd {
         let settled = self.store.settle(settlements).await.unwrap();
         assert!(settled.iter().all(|settled| *settled == Settled::Applied), "a lease was lost");
     }
+}
+
+/// Seconds of CPU that the server has used; none: there is none.
+fn server_cpu(ground: &Ground) -> Option<f64> {
+    let Ground::Server(server) = ground else { return None };
+    let info = server.command(&["INFO", "cpu"]).unwrap();
+    let seconds = |name: &str| -> f64 {
+        let text = info.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        text.trim().parse().unwrap()
+    };
+    Some(seconds("used_cpu_user:") + seconds("used_cpu_sys:"))
 }

@@ -13,6 +13,7 @@ use posthaste_store::{
     NewEvent, Retain, Store,
     conformance::{sample_endpoint, sample_event},
 };
+use posthaste_telemetry::Telemetry;
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use crate::backend::open;
@@ -61,6 +62,7 @@ impl Service {
             guard,
             sealer: Arc::clone(&sealer),
             clock: door.clock.clone(),
+            telemetry: Arc::new(Telemetry::new(door.clock.clone(), "benchmark")),
             seed: rng.fork(),
         };
         let settings = DispatchSettings {
