@@ -121,6 +121,6 @@ test("an endpoint gives its handshake once its receiver can", async () => {
   };
   await page.getByRole("button", { name: "Run the handshake again" }).click();
   await page.getByText("The endpoint has given its handshake.").waitFor();
-  await page.getByText("It is well.").waitFor();
+  await page.getByText("It works.").waitFor();
   await closeWindow(page);
 });

@@ -92,7 +92,7 @@ test("all that a search finds is replayed at once", async () => {
   const page = await openWindow(browser);
   await signIn(page, service.url, `/console/deliveries?tenant=default&state=exhausted&endpoint=${hook.id}`);
   await page.getByRole("link", { name: "Replay what this search finds" }).click();
-  await page.getByText("4 deliveries of tenant default would be opened again.").waitFor();
+  await page.getByText("4 deliveries of tenant default would be sent again.").waitFor();
   await page.getByLabel("At most so many in a second").fill("fast");
   await page.getByRole("button", { name: "Replay 4 deliveries" }).click();
   await page.getByRole("alert").getByText("rate: 'fast' is not a number").waitFor();
@@ -135,7 +135,7 @@ test("an endpoint is made, tried out and paused", async () => {
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByText("It is paused. Deliveries to it are held, however long.").waitFor();
   await page.getByRole("button", { name: "Resume" }).click();
-  await page.getByText("It is well.").waitFor();
+  await page.getByText("It works.").waitFor();
   await closeWindow(page);
 });
 
@@ -174,7 +174,8 @@ test("a form of another site does nothing", async (t) => {
 test("the keyboard is enough", async () => {
   const page = await openWindow(browser);
   await page.goto(`${service.url}/console`);
-  await page.keyboard.type(KEY); // The field has the focus.
+  await page.waitForFunction(() => document.activeElement.type === "password");
+  await page.keyboard.type(KEY);
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Sign out" }).waitFor();
   await page.keyboard.press("Tab");
@@ -185,5 +186,28 @@ test("the keyboard is enough", async () => {
   await page.getByRole("button", { name: "Theme" }).focus();
   await page.keyboard.press("Space");
   assert.notEqual(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), before);
+  await closeWindow(page);
+});
+
+test("figures that are not fresh say so, until they are fresh again", async () => {
+  const page = await openWindow(browser);
+  await signIn(page, service.url, "/console/live");
+  await page.getByRole("link", { name: "order.paid" }).first().waitFor();
+  const old = page.getByText(/^Not refreshed since \d\d:\d\d:\d\d UTC/);
+  assert.equal(await old.count(), 0);
+  await page.context().setOffline(true);
+  await old.waitFor();
+  await page.context().setOffline(false);
+  await old.waitFor({ state: "detached" });
+  // The browser says too that it was offline.
+  page.wrongs = page.wrongs.filter((wrong) => !wrong.includes("ERR_INTERNET_DISCONNECTED"));
+  await closeWindow(page);
+});
+
+test("the menu of a phone begins with where one is", async () => {
+  const page = await openWindow(browser, { viewport: { width: 390, height: 844 } });
+  await signIn(page, service.url, "/console/audit");
+  const place = await page.getByRole("link", { name: "Audit" }).boundingBox();
+  assert.ok(place.x >= 0 && place.x + place.width <= 390, `at ${place.x}`);
   await closeWindow(page);
 });

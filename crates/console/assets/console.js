@@ -31,6 +31,7 @@ function farFrom(at) {
   const apart = Math.round((Date.now() - at) / 1000);
   const secs = Math.abs(apart);
   if (secs === 0) return "now";
+  if (secs >= 90 * 86400) return new Date(at).toISOString().slice(0, 10);
   const [size, unit] = secs < 60 ? [1, "s"] : secs < 3600 ? [60, "min"] : secs < 86400 ? [3600, "h"] : [86400, "d"];
   const far = `${Math.floor(secs / size)} ${unit}`;
   return apart > 0 ? `${far} ago` : `in ${far}`;
@@ -60,6 +61,18 @@ function markNew(part, known) {
 
 const linksOf = (part) => new Set([...part.querySelectorAll("tbody tr")].map((row) => row.querySelector("a")?.href));
 
+const clock = () => `${new Date().toISOString().slice(11, 19)} UTC`;
+
+// What is shown may be old: it says so until it is fresh again.
+function markOld(part) {
+  if (part.querySelector(".old")) return;
+  const said = document.createElement("p");
+  said.className = "old";
+  said.setAttribute("role", "status");
+  said.textContent = `Not refreshed since ${part.dataset.fresh}: the service does not answer. It is asked again.`;
+  part.prepend(said);
+}
+
 async function refresh(part) {
   const again = Number(part.dataset.refresh) * 1000;
   let later = part;
@@ -71,15 +84,17 @@ async function refresh(part) {
       if (answer.redirected || answer.status === 401) return location.reload();
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById(part.id);
+      if (!answer.ok) markOld(part);
       if (fresh && answer.ok && !paused && !isInUse(part)) {
         const known = linksOf(part);
         later = document.importNode(fresh, true);
+        later.dataset.fresh = clock();
         part.replaceWith(later);
         markNew(later, known);
         dress(later);
       }
     } catch {
-      // The service is away: it is asked again.
+      markOld(part);
     }
   }
   if (later.dataset.refresh) setTimeout(refresh, again, later);
@@ -125,7 +140,14 @@ addEventListener("DOMContentLoaded", () => {
     });
   }
   dress(document);
+  // A menu that is wider than a phone begins with where one is.
+  const here = document.querySelector(".top nav [aria-current]");
+  if (here) {
+    const menu = here.closest("ul");
+    menu.scrollLeft = here.offsetLeft - menu.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
+  }
   for (const part of document.querySelectorAll("[data-refresh]")) {
+    part.dataset.fresh = clock();
     setTimeout(refresh, Number(part.dataset.refresh) * 1000, part);
   }
   setInterval(tellTimes, 1000);

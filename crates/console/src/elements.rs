@@ -102,9 +102,10 @@ impl Badge {
         if arrived(attempt) { Self::new("succeeded", Mood::Good) } else { Self::new("failed", Mood::Bad) }
     }
 
-    /// How an endpoint fares: what it is set to, and whether it fails.
-    pub(crate) fn endpoint(state: EndpointState, failing: bool) -> Self {
+    /// How an endpoint fares: what it is set to, whether it fails, and whether it has yet to give its handshake.
+    pub(crate) fn endpoint(state: EndpointState, failing: bool, unverified: bool) -> Self {
         match state {
+            EndpointState::Paused if unverified => Self::new("waits for handshake", Mood::Waiting),
             EndpointState::Enabled if failing => Self::new("failing", Mood::Bad),
             EndpointState::Enabled => Self::new("enabled", Mood::Good),
             EndpointState::Paused => Self::new("paused", Mood::Warning),
@@ -155,6 +156,10 @@ mod tests {
             let badge = Badge::delivery(state).to_string();
             assert!(badge.contains(&format!("> {}</span>", state.as_str().replace('_', " "))), "{badge}");
         }
-        assert!(Badge::endpoint(EndpointState::Enabled, true).to_string().contains("failing"));
+        let endpoint = |state, failing, unverified| Badge::endpoint(state, failing, unverified).to_string();
+        assert!(endpoint(EndpointState::Enabled, true, false).contains("failing"));
+        assert!(endpoint(EndpointState::Paused, false, false).contains("paused"));
+        assert!(endpoint(EndpointState::Paused, false, true).contains("waits for handshake"));
+        assert!(endpoint(EndpointState::Disabled, false, true).contains("disabled"));
     }
 }

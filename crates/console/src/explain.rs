@@ -3,6 +3,7 @@
 mod standing;
 
 use posthaste_client::{Attempt, Delivery, ErrorClass};
+use posthaste_model::HandshakeKind;
 
 pub(crate) use standing::{Purpose, Standing, is_unverified, standing};
 
@@ -120,6 +121,21 @@ pub(crate) fn error(class: ErrorClass) -> Meaning {
         _ => "",
     };
     Meaning { short: class.as_str().to_owned(), means, advice, operators }
+}
+
+/// What a receiver has to answer to a handshake.
+pub(crate) fn handshake(kind: HandshakeKind) -> &'static str {
+    match kind {
+        HandshakeKind::CloudEvents => {
+            "It is asked by OPTIONS, and answers with a 2xx and the header WebHook-Allowed-Origin: the origin that it was \
+             asked for, or *."
+        }
+        HandshakeKind::Echo => "It is sent a challenge, and answers with a 2xx and the same challenge.",
+        HandshakeKind::Hmac => {
+            "It is sent a challenge, and answers with a 2xx, the challenge, and a proof: the HMAC-SHA256 of the challenge \
+             by the endpoint's secret."
+        }
+    }
 }
 
 /// What came of a delivery's last attempt; none: none was recorded.

@@ -1,7 +1,7 @@
 //! What went wrong, in words, and what to do about it.
 
 use actix_web::{ResponseError, http::StatusCode};
-use posthaste_client::{ClientError, Problem, ProblemKind};
+use posthaste_client::{ClientError, Place, Problem, ProblemKind};
 
 /// Why there is no page to show.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,15 @@ pub(crate) struct Told {
     pub(crate) advice: &'static str,
     /// What those who run the service can do beside; empty: nothing.
     pub(crate) operators: &'static str,
+    /// The fields that are wrong, as far as they are known.
+    pub(crate) fields: Vec<String>,
+}
+
+impl Told {
+    /// Whether a field of that name is wrong.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field == name)
+    }
 }
 
 impl Fault {
@@ -107,9 +116,20 @@ impl Fault {
                     format!("{} ({})", problem.detail, places.join(", "))
                 }
             }
-            fault => fault.to_string(),
+            fault @ Self::Field { .. } => fault.to_string(),
+            fault => capital(&fault.to_string()),
         };
-        Told { title, detail, advice, operators: self.operators() }
+        let detail = if detail.ends_with(['.', '!', '?']) { detail } else { detail + "." };
+        Told { title, detail, advice, operators: self.operators(), fields: self.fields() }
+    }
+
+    /// The fields of a form, or of the API, that are wrong.
+    fn fields(&self) -> Vec<String> {
+        match self {
+            Self::Field { field, .. } => vec![(*field).to_owned()],
+            Self::Api(ClientError::Problem(problem)) => problem.errors.iter().filter_map(field).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// What those who run the service can do.
@@ -129,6 +149,21 @@ impl Fault {
             _ => "",
         }
     }
+}
+
+/// The field that a place lies in; none: it lies in none.
+fn field(place: &Place) -> Option<String> {
+    match place {
+        Place::Pointer(pointer) => pointer.split('/').nth(1).map(str::to_owned),
+        Place::Parameter(name) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// A sentence as it begins.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 const LOGGED: &str = "If it happens again, the log of the service says more.";
@@ -215,9 +250,25 @@ mod tests {
     #[test]
     fn a_problem_is_told_with_its_place() {
         let fault = problem(ProblemKind::InvalidParameter, 400);
-        assert_eq!(fault.told().detail, "must lie before 'until' (parameter since)");
+        assert_eq!(fault.told().detail, "must lie before 'until' (parameter since).");
+        assert!(fault.told().is_of("since") && !fault.told().is_of("until"));
         assert_eq!(fault.status_code(), 400);
         assert!(fault.is_askers());
+    }
+
+    #[test]
+    fn what_is_wrong_within_a_field_is_the_fields() {
+        assert_eq!(field(&Place::Pointer("/topics/0".into())).as_deref(), Some("topics"));
+        assert_eq!(field(&Place::Pointer(String::new())), None);
+        assert_eq!(field(&Place::Header("Idempotency-Key".into())), None);
+        assert!(Fault::field("role", "king", "the role of a key").told().is_of("role"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_sentences() {
+        assert_eq!(Fault::Nowhere.told().detail, "No page has this address.");
+        let detail = Fault::field("role", "king", "the role of a key").told().detail;
+        assert_eq!(detail, "role: 'king' is not the role of a key.");
     }
 
     #[test]

@@ -168,6 +168,7 @@ fn sign_in(door: Door, request: &HttpRequest) -> HttpResponse {
                 detail: "A link to these pages is good for a short time only. This one has expired, or you signed out.".into(),
                 advice: "Go back to where you found the link: there is a new one.",
                 operators: "",
+                fields: Vec::new(),
             };
             let page = Page::new(door, "", told.title);
             let other = Some(("/sign-in", "Sign in with an API key of your tenant"));

@@ -18,15 +18,22 @@ const REMEMBERED: Duration = Duration::from_secs(15);
 /// How many names are remembered.
 const MOST: usize = 5_000;
 
-/// The URLs of the endpoints that some deliveries go to.
+/// The URLs of some endpoints.
 #[derive(Default)]
 pub(crate) struct Names(HashMap<EndpointId, String>);
 
 impl Names {
-    /// Asks for those that are there. One that was deleted has its id for a name.
+    /// Asks for those that some deliveries go to and that are there. One that was deleted has its id for a name.
     pub(crate) async fn of(visitor: &Visitor, deliveries: &[Delivery]) -> Self {
-        let wanted: BTreeSet<(&TenantId, EndpointId)> =
-            deliveries.iter().map(|delivery| (&delivery.tenant, delivery.endpoint)).collect();
+        Self::among(
+            visitor,
+            deliveries.iter().map(|delivery| (&delivery.tenant, delivery.endpoint)).collect(),
+        )
+        .await
+    }
+
+    /// The same for some endpoints and whose they are.
+    pub(crate) async fn among(visitor: &Visitor, wanted: BTreeSet<(&TenantId, EndpointId)>) -> Self {
         let (remembered, now) = (&visitor.console.names, visitor.now);
         let (known, unknown): (Vec<_>, Vec<_>) = wanted
             .into_iter()

@@ -7,6 +7,7 @@ use posthaste_model::Timestamp;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+const NINETY_DAYS: u64 = 90 * DAY;
 
 /// A number with its thousands apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
@@ -30,14 +31,15 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     }
 }
 
-/// A length of time that was measured in milliseconds: `0.4 ms`, `12 ms`, `1.25 s`.
+/// A length of time that was measured in milliseconds: `0.4 ms`, `12 ms`, `1.25 s`, `10 s`.
 pub(crate) fn millis(ms: f64) -> String {
     if ms < 9.95 {
         format!("{ms:.1} ms")
     } else if ms < 999.5 {
         format!("{ms:.0} ms")
     } else if ms < 59_950.0 {
-        format!("{:.2} s", ms / 1_000.0)
+        let text = format!("{:.2}", ms / 1_000.0);
+        format!("{} s", text.strip_suffix(".00").unwrap_or(&text))
     } else {
         span(Duration::from_secs((ms / 1_000.0).round() as u64))
     }
@@ -58,14 +60,15 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
-/// How far a time is from now, by its largest unit: `3 min ago`, `in 2 h`, `now`.
+/// How far a time is from now, by its largest unit: `3 min ago`, `in 2 h`, `now`. Beyond 90 days, the date.
 pub(crate) fn from_now(at: Timestamp, now: Timestamp) -> String {
     let secs = now.duration_since(at).as_secs();
     let apart = match secs.unsigned_abs() {
         0..MINUTE => format!("{} s", secs.unsigned_abs()),
         minutes @ MINUTE..HOUR => format!("{} min", minutes / MINUTE),
         hours @ HOUR..DAY => format!("{} h", hours / HOUR),
-        days => format!("{} d", days / DAY),
+        days @ DAY..NINETY_DAYS => format!("{} d", days / DAY),
+        _ => return at.strftime("%Y-%m-%d").to_string(),
     };
     match secs {
         0 => "now".into(),
@@ -135,8 +138,9 @@ mod tests {
             (9.94, "9.9 ms"),
             (9.96, "10 ms"),
             (999.4, "999 ms"),
-            (1_000.0, "1.00 s"),
-            (15_004.0, "15.00 s"),
+            (1_000.0, "1 s"),
+            (1_250.0, "1.25 s"),
+            (15_004.0, "15 s"),
             (90_000.0, "1 min 30 s"),
         ] {
             assert_eq!(millis(ms), expect);
@@ -168,6 +172,9 @@ mod tests {
             ("2026-11-21T09:57:00Z", "3 min ago"),
             ("2026-11-20T10:00:00Z", "1 d ago"),
             ("2026-11-21T12:30:00Z", "in 2 h"),
+            ("2027-02-19T09:59:59Z", "in 89 d"),
+            ("2027-02-19T10:00:00Z", "2027-02-19"),
+            ("2026-01-01T10:00:00Z", "2026-01-01"),
         ] {
             assert_eq!(from_now(at.parse().unwrap(), now), expect);
         }

@@ -87,7 +87,7 @@ pub(crate) fn standing(
         DeliveryState::Exhausted => Standing {
             is: format!(
                 "It was given up after {}: the retry policy allows no more. {}",
-                attempts(delivery),
+                attempts_that_count(delivery),
                 because(delivery)
             ),
             next: "Nothing more is sent by itself.".into(),
@@ -111,6 +111,15 @@ pub(crate) fn standing(
 
 fn attempts(delivery: &Delivery) -> String {
     words::counted(delivery.attempts.into(), "attempt")
+}
+
+/// Attempts as the retry policy counts them: those before a replay, and those asked for by hand, are beside it.
+fn attempts_that_count(delivery: &Delivery) -> String {
+    match delivery.failures {
+        0 => attempts(delivery),
+        all if all == delivery.attempts => attempts(delivery),
+        some => format!("{}, of {} in all", words::counted(some.into(), "attempt"), delivery.attempts),
+    }
 }
 
 /// What the last attempt came to; empty: there was none.
@@ -267,6 +276,9 @@ mod tests {
         let mend = "Mend what is wrong at the receiver, then replay it.";
         check(&delivery(DeliveryState::Exhausted), Some(&enabled), [is, next, mend]);
         check(&delivery(DeliveryState::Exhausted), None, [is, next, ""]);
+        let replayed = Delivery { attempts: 6, ..delivery(DeliveryState::Exhausted) };
+        let is = is.replace("3 attempts", "3 attempts, of 6 in all");
+        check(&replayed, Some(&enabled), [is.as_str(), next, mend]);
         check(
             &delivery(DeliveryState::Cancelled),
             Some(&enabled),

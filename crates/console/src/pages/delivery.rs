@@ -52,6 +52,8 @@ struct Shown {
     actions: Actions,
     /// Whether it goes on by itself.
     open: bool,
+    /// Whether it can be sent again though the receiver has taken it: that is asked about first.
+    again_by_choice: bool,
 }
 
 /// What can be done about a delivery.
@@ -102,6 +104,7 @@ pub(super) async fn show(
         let source = &visitor.console.source;
         Material { delivery: &delivery, purpose, event, endpoint, source }.again(&attempts)
     });
+    let actions = Actions::of(&delivery, purpose, endpoint);
     html(&Shown {
         page: visitor.page("deliveries", format!("Delivery of {}", delivery.topic)),
         purpose: purpose.word(),
@@ -118,7 +121,8 @@ pub(super) async fn show(
         story: Story::of(attempts, delivery.completed_at, visitor.now),
         payload: whole.map(Payload::of),
         again,
-        actions: Actions::of(&delivery, purpose, endpoint),
+        again_by_choice: delivery.state == DeliveryState::Delivered && (actions.retry || actions.replay),
+        actions,
         open: !delivery.state.is_final(),
         delivery,
     })

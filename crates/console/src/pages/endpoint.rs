@@ -49,7 +49,11 @@ struct Shown {
     enabled: bool,
     paused: bool,
     disabled: bool,
+    /// Whether it takes nothing though it is sent everything.
+    failing: bool,
     health: Health,
+    /// How the receiver gives its handshake; empty: it need not.
+    wanted: &'static str,
     /// When it last gave its handshake.
     verified: Option<When>,
     created: When,
@@ -84,11 +88,13 @@ pub(super) async fn show(
         page: visitor.page("endpoints", format!("Endpoint {name}")),
         name,
         topics: topics.join(", "),
-        badge: Badge::endpoint(endpoint.state, health.failing_since.is_some()),
+        badge: Badge::endpoint(endpoint.state, health.failing_since.is_some(), health.unverified),
         enabled: endpoint.state == EndpointState::Enabled,
         paused: endpoint.state == EndpointState::Paused,
         disabled: endpoint.state == EndpointState::Disabled,
+        failing: endpoint.state == EndpointState::Enabled && health.failing_since.is_some(),
         health,
+        wanted: endpoint.handshake.as_ref().map_or("", |handshake| explain::handshake(handshake.kind)),
         verified: endpoint
             .handshake
             .as_ref()

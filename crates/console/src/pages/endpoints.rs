@@ -19,6 +19,8 @@ use crate::{
 const ROWS: u32 = 50;
 /// How many tenants can be chosen from.
 const TENANTS: u32 = 500;
+/// How many of them are named where a tenant has no endpoints.
+const OTHERS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "endpoints.html")]
@@ -27,6 +29,8 @@ struct Endpoints {
     /// Whose endpoints are asked for, as it was written.
     tenant: String,
     tenants: Vec<Tenant>,
+    /// Where to look instead, where this tenant has no endpoints.
+    others: Vec<TenantId>,
     rows: Vec<Row>,
     next: Option<String>,
     /// What was wrong with the question.
@@ -53,7 +57,7 @@ impl Row {
             name: short(&url),
             description,
             topics: topics.join(", "),
-            badge: Badge::endpoint(state, health.failing_since.is_some()),
+            badge: Badge::endpoint(state, health.failing_since.is_some(), health.unverified),
             health,
         }
     }
@@ -78,8 +82,10 @@ pub(super) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         if visitor.operates() { visitor.client.tenants(&first(TENANTS)).await?.data } else { Vec::new() };
     let next = found.next.map(|cursor| query(&cursor, &[("tenant", &tenant)]));
     let rows = found.data.into_iter().map(|endpoint| Row::of(&visitor, endpoint)).collect();
+    let others = tenants.iter().map(|of| &of.id).filter(|id| id.as_str() != tenant);
+    let others = others.take(OTHERS).cloned().collect();
     let page = visitor.page("endpoints", "Endpoints");
-    html_as(status, &Endpoints { page, tenant, tenants, rows, next, refused })
+    html_as(status, &Endpoints { page, tenant, tenants, others, rows, next, refused })
 }
 
 async fn find(visitor: &Visitor, fields: &Fields, tenant: &str) -> Result<Paged<Endpoint>, Fault> {

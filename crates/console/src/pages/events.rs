@@ -43,6 +43,8 @@ struct Events {
     rows: Vec<Listed>,
     /// What was wrong with the search.
     refused: Option<Told>,
+    /// Whether anything was looked for in particular, beside a tenant.
+    narrows: bool,
     next: Option<String>,
     ended_early: bool,
 }
@@ -56,6 +58,7 @@ struct Listed {
     accepted: When,
     /// To how many endpoints it goes, in words.
     deliveries: String,
+    /// Whether nobody wants it who might have.
     unmatched: bool,
     test: bool,
 }
@@ -63,14 +66,19 @@ struct Listed {
 impl Listed {
     fn of(visitor: &Visitor, event: Event) -> Self {
         let Event { id, tenant, topic, accepted_at, delivery_count, test, .. } = event;
+        // What the service tells of itself need not go to anybody.
+        let own = tenant == TenantId::posthaste();
         Self {
             path: format!("{}/tenants/{tenant}/events/{id}", visitor.door.prefix()),
             id: id.to_string(),
             tenant: tenant.to_string(),
             topic: topic.to_string(),
             accepted: visitor.when(accepted_at),
-            deliveries: words::counted(delivery_count.into(), "delivery"),
-            unmatched: delivery_count == 0,
+            deliveries: match delivery_count {
+                0 => "–".into(),
+                count => words::counted(count.into(), "delivery"),
+            },
+            unmatched: delivery_count == 0 && !own,
             test,
         }
     }
@@ -89,6 +97,7 @@ pub(super) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     };
     let ended_early = found.next.is_some() && found.data.len() < ROWS as usize;
     let kept = ["topic", "since", "until", "unmatched"].map(|name| (name, fields.get(name)));
+    let narrows = kept.iter().any(|(_, value)| !value.is_empty()) || !fields.get("cursor").is_empty();
     let next = found.next.map(|cursor| query(&cursor, &[&[("tenant", tenant.as_str())], &kept[..]].concat()));
     let page = Events {
         page: visitor.page("events", "Events"),
@@ -99,6 +108,7 @@ pub(super) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         rows: found.data.into_iter().map(|event| Listed::of(&visitor, event)).collect(),
         tenant,
         refused,
+        narrows,
         next,
         ended_early,
     };

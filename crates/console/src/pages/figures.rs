@@ -19,11 +19,17 @@ pub(super) struct Tile {
     pub(super) note: String,
     /// Whether it should worry.
     pub(super) mood: Mood,
+    /// The search that finds the deliveries behind it, as a query; empty: there is none.
+    pub(super) search: &'static str,
 }
 
 impl Tile {
     fn new(name: &'static str, value: String, note: String) -> Self {
-        Self { name, value, note, mood: Mood::Over }
+        Self { name, value, note, mood: Mood::Over, search: "" }
+    }
+
+    fn found_by(self, search: &'static str) -> Self {
+        Self { search, ..self }
     }
 
     fn bad_if(self, bad: bool) -> Self {
@@ -82,13 +88,18 @@ pub(super) fn tiles(stats: &Stats, with_events: bool, now: Timestamp) -> Vec<Til
             words::share(total.failed, total.attempts),
             format!("{} of {}", words::count(total.failed), words::count(total.attempts)),
         )
-        .bad_if(total.failed * 10 >= total.attempts.max(1)),
-        Tile::new("Given up", words::count(total.exhausted), "exhausted deliveries".into())
-            .bad_if(total.exhausted > 0),
+        .bad_if(total.failed * 10 >= total.attempts.max(1))
+        .found_by("failed=true"),
+        Tile::new("Given up", words::count(total.exhausted), "times; a replay counts again".into())
+            .bad_if(total.exhausted > 0)
+            .found_by("state=exhausted"),
     ];
     if with_events {
-        let note =
-            format!("{} a minute, {} unmatched", per_minute(total.events), words::count(total.unmatched));
+        let note = format!(
+            "{} a minute, {} wanted by nobody",
+            per_minute(total.events),
+            words::count(total.unmatched)
+        );
         tiles.insert(0, Tile::new("Accepted events", words::count(total.events), note));
     }
     if let Some(backlog) = &stats.backlog {
@@ -112,7 +123,7 @@ fn backlog_tiles(backlog: &Backlog, now: Timestamp) -> [Tile; 2] {
         None => ("none".into(), "nothing is due".into()),
     };
     [
-        Tile::new("Open now", open, in_flight),
+        Tile::new("Open now", open, in_flight).found_by("state=scheduled,held,in_flight"),
         Tile::new("Oldest due", value, note).bad_if(late.is_some_and(|secs| secs >= 60)),
     ]
 }
@@ -149,7 +160,7 @@ pub(super) fn charts(stats: &Stats, with_events: bool) -> Vec<Chart> {
         columns,
     ));
     charts.push(chart_of_times(stats, "Receivers’ time", |counts| counts.receiver_ms));
-    charts.push(chart_of_times(stats, "Time in the queue", |counts| counts.queue_ms));
+    charts.push(chart_of_times(stats, "Wait for the first attempt", |counts| counts.queue_ms));
     charts
 }
 
@@ -307,7 +318,7 @@ mod tests {
                 ("Accepted", "20 events", "20 in 1m"),
                 ("Attempts", "25 % failed", "20 in 1m"),
                 ("Receivers’ time", "95 % within 40 ms", "100 ms"),
-                ("Time in the queue", "nothing measured", "1.0 ms"),
+                ("Wait for the first attempt", "nothing measured", "1.0 ms"),
             ]
         );
         assert!(charts[1].drawing.to_string().contains("15 succeeded, 5 failed"));

@@ -16,6 +16,7 @@ use posthaste_client::{
 
 use super::{
     figures::{Span, Tile, charts, span, tiles},
+    health::is_unverified,
     replays::Job,
 };
 use crate::{
@@ -153,7 +154,11 @@ async fn name(
         failures: format!("{at}/deliveries?tenant={tenant}&endpoint={id}&failed=true&since=24h"),
         name: short(&endpoint.url),
         tenant: tenant.to_string(),
-        badge: Badge::endpoint(endpoint.state, endpoint.health.failing_since.is_some()),
+        badge: Badge::endpoint(
+            endpoint.state,
+            endpoint.health.failing_since.is_some(),
+            is_unverified(&endpoint),
+        ),
         failed: words::counted(failed, "delivery"),
         failing_since: endpoint.health.failing_since.map(|at| visitor.when(at)),
     }))

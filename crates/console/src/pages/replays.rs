@@ -1,14 +1,20 @@
 //! Sending again many deliveries at once.
 
+use std::{slice, time::Duration};
+
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode, web};
 use askama::Template;
-use posthaste_client::{DryReplay, EndpointId, NewReplay, Recovery, Replay, ReplayId, ReplayState, TenantId};
+use posthaste_client::{
+    DeliveryFilter, DeliveryState, DryReplay, EndpointId, Moment, NewReplay, Recovery, Replay, ReplayFilter,
+    ReplayId, ReplayState, TenantId,
+};
 
 use super::both;
 use crate::{
     elements::{Badge, Mood, When},
     fault::{Fault, Told},
     fields::Fields,
+    names::Names,
     page::Page,
     paging::{page_of, query},
     posted::Posted,
@@ -28,8 +34,13 @@ pub(super) struct Job {
     pub(super) tenant: String,
     pub(super) badge: Badge,
     pub(super) running: bool,
-    /// What it sends again, in words.
+    pub(super) over: bool,
+    /// What it sends again, in words, but for the endpoint.
     pub(super) what: String,
+    /// The endpoint; none: whichever.
+    pub(super) endpoint: Option<Target>,
+    /// Where those deliveries are, whatever became of them.
+    pub(super) deliveries: String,
     /// How far it is, and of how many.
     pub(super) done: u64,
     pub(super) found: u64,
@@ -39,14 +50,25 @@ pub(super) struct Job {
     pub(super) updated: When,
 }
 
+/// The endpoint that a replay is for.
+pub(super) struct Target {
+    id: EndpointId,
+    pub(super) path: String,
+    pub(super) name: String,
+}
+
 impl Job {
     pub(super) fn of(visitor: &Visitor, replay: Replay) -> Self {
         let badge = match &replay.state {
             ReplayState::Running => Badge::new("running", Mood::Busy),
-            ReplayState::Done => Badge::new("done", Mood::Good),
+            ReplayState::Done => Badge::new("done", Mood::Over),
             ReplayState::Cancelled => Badge::new("cancelled", Mood::Over),
             _ => Badge::new("unknown", Mood::Over),
         };
+        let at = visitor.door.prefix();
+        let of = format!("{at}/tenants/{}", replay.tenant);
+        let target =
+            |id: EndpointId| Target { id, path: format!("{of}/endpoints/{id}"), name: id.to_string() };
         let done = replay.reopened + replay.passed_over;
         let found = format!("{}{}", words::count(replay.found), if replay.more { "+" } else { "" });
         let passed = match replay.passed_over {
@@ -54,11 +76,14 @@ impl Job {
             passed => format!(", {} passed over", words::count(passed)),
         };
         Self {
-            path: format!("{}/tenants/{}/replays/{}", visitor.door.prefix(), replay.tenant, replay.id),
+            path: format!("{of}/replays/{}", replay.id),
             tenant: replay.tenant.to_string(),
             badge,
             running: replay.state == ReplayState::Running,
-            what: what(&replay),
+            over: replay.state != ReplayState::Running,
+            what: what(&replay.filter),
+            endpoint: replay.filter.endpoint.map(target),
+            deliveries: format!("{at}/deliveries?{}", search_of(&replay).query()),
             done: done.min(replay.found.max(1)),
             found: replay.found.max(1),
             progress: format!("{} of {found} opened again{passed}", words::count(replay.reopened)),
@@ -69,25 +94,65 @@ impl Job {
     }
 }
 
-/// What a replay sends again, in words.
-fn what(replay: &Replay) -> String {
-    let filter = &replay.filter;
-    let states: Vec<_> = filter.states.iter().map(|state| state.as_str()).collect();
+/// Calls endpoints by their URLs.
+async fn name_endpoints(visitor: &Visitor, jobs: &mut [Job]) {
+    let wanted = jobs.iter().filter_map(|job| Some((job.tenant.parse().ok()?, job.endpoint.as_ref()?.id)));
+    let wanted: Vec<(TenantId, EndpointId)> = wanted.collect();
+    let names = Names::among(visitor, wanted.iter().map(|(tenant, id)| (tenant, *id)).collect()).await;
+    for target in jobs.iter_mut().filter_map(|job| job.endpoint.as_mut()) {
+        target.name = names.get(target.id);
+    }
+}
+
+/// The search for what a replay has opened. Its states and answers of before are left out: they have changed since.
+fn search_of(replay: &Replay) -> Search {
+    let ReplayFilter { endpoint, event, topic, since, until, .. } = &replay.filter;
+    Search {
+        tenant: replay.tenant.to_string(),
+        endpoint: endpoint.map(|id| id.to_string()).unwrap_or_default(),
+        event: event.as_ref().map(ToString::to_string).unwrap_or_default(),
+        topic: topic.as_ref().map(ToString::to_string).unwrap_or_default(),
+        since: since.map(|at| at.to_string()).unwrap_or_default(),
+        until: until.map(|at| at.to_string()).unwrap_or_default(),
+        ..Search::default()
+    }
+}
+
+/// What a replay sends again, in words, but for the endpoint.
+fn what(filter: &ReplayFilter) -> String {
+    let ReplayFilter { states, event, topic, status, error, failed, since, until, .. } = filter.clone();
+    let [since, until] = [since, until].map(|at| at.map(Moment::At));
+    let order = Default::default();
+    told(&DeliveryFilter { states, endpoint: None, event, topic, status, error, failed, since, until, order })
+}
+
+/// Which deliveries a filter means, in words, but for the endpoint. Where it names no state, these are the ones that a replay
+/// takes then.
+fn told(filter: &DeliveryFilter) -> String {
+    let usual = [DeliveryState::Exhausted, DeliveryState::Skipped, DeliveryState::Cancelled];
+    let states = if filter.states.is_empty() { &usual[..] } else { &filter.states };
+    let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
     let mut parts = vec![format!("deliveries that are {}", states.join(", "))];
     if filter.failed {
         parts.push("of which an attempt failed".into());
     }
     let named = [
-        ("to endpoint", filter.endpoint.map(|id| id.to_string())),
         ("of event", filter.event.as_ref().map(ToString::to_string)),
         ("of topic", filter.topic.as_ref().map(ToString::to_string)),
         ("answered with", filter.status.clone()),
         ("without an answer because of", filter.error.map(|class| class.as_str().to_owned())),
-        ("accepted since", filter.since.map(words::clock)),
-        ("accepted before", filter.until.map(words::clock)),
+        ("accepted since", filter.since.as_ref().map(moment_in_words)),
+        ("accepted before", filter.until.as_ref().map(moment_in_words)),
     ];
     parts.extend(named.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", value?))));
     parts.join(", ")
+}
+
+fn moment_in_words(moment: &Moment) -> String {
+    match moment {
+        Moment::At(at) => words::clock(*at),
+        Moment::Back(period) => format!("{} ago", words::span(Duration::from_millis(period.as_millis()))),
+    }
 }
 
 #[derive(Template)]
@@ -102,7 +167,8 @@ pub(super) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let fields = Fields::read(request.query_string().as_bytes());
     let found = visitor.client.all_replays(&page_of(&fields, ROWS)).await?;
     let next = found.next.map(|cursor| query(&cursor, &[]));
-    let jobs = found.data.into_iter().map(|replay| Job::of(&visitor, replay)).collect();
+    let mut jobs: Vec<_> = found.data.into_iter().map(|replay| Job::of(&visitor, replay)).collect();
+    name_endpoints(&visitor, &mut jobs).await;
     html(&Replays { page: visitor.page("replays", "Replays"), jobs, next })
 }
 
@@ -116,7 +182,9 @@ struct Shown {
 pub(super) async fn show(visitor: Visitor, path: web::Path<(String, String)>) -> Result<HttpResponse, Fault> {
     let (tenant, id): (TenantId, ReplayId) = both(&path)?;
     let replay = visitor.client.replay(&tenant, id).await?;
-    html(&Shown { page: visitor.page("replays", "Replay"), job: Job::of(&visitor, replay) })
+    let mut job = Job::of(&visitor, replay);
+    name_endpoints(&visitor, slice::from_mut(&mut job)).await;
+    html(&Shown { page: visitor.page("replays", "Replay"), job })
 }
 
 #[derive(Template)]
@@ -126,6 +194,8 @@ struct Confirm {
     search: Search,
     /// The search as the form carries it on.
     query: String,
+    /// Which deliveries it means, in words; empty: the search cannot be read.
+    what: String,
     rate: String,
     counted: Option<Counted>,
     refused: Option<Told>,
@@ -192,7 +262,15 @@ async fn ask(
     let query = search.query();
     let page = visitor.page("replays", "New replay");
     let refused = refused.as_ref().map(Fault::told);
-    html_as(status, &Confirm { page, search, query, rate, counted, refused })
+    let what = what_is_searched(visitor, &search).await.unwrap_or_default();
+    html_as(status, &Confirm { page, search, query, what, rate, counted, refused })
+}
+
+async fn what_is_searched(visitor: &Visitor, search: &Search) -> Result<String, Fault> {
+    let (tenant, filter) = (search.tenant()?.ok_or_else(no_tenant)?, search.filter()?);
+    let Some(endpoint) = filter.endpoint else { return Ok(told(&filter)) };
+    let names = Names::among(visitor, [(&tenant, endpoint)].into()).await;
+    Ok(format!("{}, to {}", told(&filter), names.get(endpoint)))
 }
 
 async fn count(visitor: &Visitor, search: &Search) -> Result<Counted, Fault> {
@@ -229,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_replay_is_told_in_words() {
-        let replay = serde_json::json!({
+        let replay: Replay = serde_json::from_value(serde_json::json!({
             "id": "rpl_00000000000000000000000000000000", "tenant": "acme",
             "filter": {
                 "states": ["exhausted", "skipped"], "endpoint": null, "event": null, "topic": "order.paid",
@@ -237,11 +315,28 @@ mod tests {
             },
             "rate": 50, "state": "running", "found": 10, "more": false, "reopened": 3, "passed_over": 1,
             "created_at": "2026-11-21T10:00:00Z", "updated_at": "2026-11-21T10:00:00Z",
-        });
+        }))
+        .unwrap();
         assert_eq!(
-            what(&serde_json::from_value(replay).unwrap()),
+            search_of(&replay).query(),
+            "tenant=acme&topic=order.paid&since=2026-11-21T10%3A00%3A00Z",
+            "those that were delivered since are among them"
+        );
+        assert_eq!(
+            what(&replay.filter),
             "deliveries that are exhausted, skipped, of which an attempt failed, of topic order.paid, \
              answered with 500-599, accepted since 2026-11-21 10:00:00 UTC"
+        );
+    }
+
+    #[test]
+    fn what_a_search_means_is_told_before_it_is_replayed() {
+        let said = |query| told(&Search::read(query).filter().unwrap());
+        assert_eq!(said("tenant=acme"), "deliveries that are exhausted, skipped, cancelled");
+        assert_eq!(
+            said("state=exhausted&status=5xx&since=7d&until=2026-11-21T10:00:00Z"),
+            "deliveries that are exhausted, answered with 5xx, accepted since 7 d ago, \
+             accepted before 2026-11-21 10:00:00 UTC"
         );
     }
 

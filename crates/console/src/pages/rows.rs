@@ -1,6 +1,6 @@
 //! Deliveries as rows of a table.
 
-use posthaste_client::Delivery;
+use posthaste_client::{Delivery, DeliveryState};
 
 use crate::{
     elements::{Badge, When},
@@ -40,6 +40,8 @@ pub(super) async fn rows(visitor: &Visitor, deliveries: Vec<Delivery>) -> Vec<Ro
 fn row(visitor: &Visitor, names: &Names, delivery: Delivery) -> Row {
     let of = format!("{}/tenants/{}", visitor.door.prefix(), delivery.tenant);
     let last = explain::last(&delivery);
+    // What is held waits for its endpoint, however long it has been due.
+    let due_at = delivery.due_at.filter(|_| delivery.state != DeliveryState::Held);
     Row {
         path: format!("{of}/deliveries/{}", delivery.id),
         tenant: delivery.tenant.to_string(),
@@ -53,7 +55,7 @@ fn row(visitor: &Visitor, names: &Names, delivery: Delivery) -> Row {
         last: last.map(|meaning| meaning.short).unwrap_or_default(),
         attempts: delivery.attempts,
         accepted: visitor.when(delivery.created_at),
-        is_due: delivery.due_at.is_some_and(|due| due <= visitor.now),
-        due: delivery.due_at.map(|due| visitor.when(due)),
+        is_due: due_at.is_some_and(|due| due <= visitor.now),
+        due: due_at.map(|due| visitor.when(due)),
     }
 }

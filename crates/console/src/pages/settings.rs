@@ -6,15 +6,15 @@ use crate::words;
 
 /// What is set of an endpoint beside its URL and its topics: names and values.
 pub(super) fn settings(endpoint: &Endpoint) -> Vec<(&'static str, String)> {
-    let usual = || "as the service has it".to_owned();
+    let usual = || "the service’s default".to_owned();
     let signature = endpoint.signature.get("profile").and_then(|profile| profile.as_str());
     let mut settings = vec![
         ("Body", format!("{}, by {}", format(endpoint.format), method(endpoint.method))),
         ("Signature", signature.map_or_else(|| endpoint.signature.to_string(), str::to_owned)),
         ("Timeout", endpoint.timeout.map_or_else(usual, |timeout| timeout.to_string())),
         ("Retries", endpoint.retry.as_ref().map_or_else(usual, retries)),
-        ("Under way at once", endpoint.max_in_flight.map_or_else(usual, |most| words::count(most.into()))),
-        ("Order", if endpoint.ordered { "one at a time, in order".into() } else { "none".into() }),
+        ("At once, at most", endpoint.max_in_flight.map_or_else(usual, |most| words::count(most.into()))),
+        ("Order", if endpoint.ordered { "one at a time, in order".into() } else { "any".into() }),
     ];
     let metadata = endpoint.metadata.iter().map(|(name, value)| format!("{name}: {value}"));
     let more = [
@@ -106,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_is_as_the_service_has_it() {
+    fn what_is_not_set_is_the_default_of_the_service() {
         let endpoint = example::endpoint();
         let said = |name| said(&endpoint, name);
         assert_eq!(said("Body").as_deref(), Some("envelope of Standard Webhooks, by POST"));
         assert_eq!(said("Signature").as_deref(), Some("standard"));
-        assert_eq!(said("Timeout").as_deref(), Some("as the service has it"));
+        assert_eq!(said("Timeout").as_deref(), Some("the service’s default"));
         for name in ["Filter", "Rate limit", "Headers", "Shows the receiver", "TLS", "Metadata"] {
             assert_eq!(said(name), None);
         }

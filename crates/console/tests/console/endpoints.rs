@@ -38,7 +38,9 @@ async fn an_endpoint_that_waits_for_its_handshake_is_told_as_one() {
     let page = admin.get(&here).await;
     page.says("It waits for its handshake: until it answers that as it should, nothing else is sent to it.");
     page.says("echo, not given yet");
-    page.says(WAITS);
+    page.says("the same challenge");
+    page.says("topic=posthaste.handshake");
+    page.keeps_quiet_about(WAITS);
     page.says("Run the handshake");
     for button in ["Resume", "Send a test event", "Recover what it missed"] {
         page.keeps_quiet_about(button);
@@ -93,10 +95,22 @@ async fn a_url_that_its_secrets_are_not_for_is_refused() {
         page.says("That was not accepted");
         page.says("were given for another host: give them again, or null (field /url)");
         page.says(HINT);
-        page.says(r#"value="https://example.org/new""#);
+        page.says(r#"value="https://example.org/new" aria-invalid="true""#);
     }
     stage.set(&format!("GET /v1{ENDPOINT}"), 200, endpoint(json!({"headers": {"X-Env": "prod"}})));
     admin.get(&edit).await.keeps_quiet_about(HINT);
+}
+
+#[tokio::test]
+async fn who_finds_no_endpoints_is_told_of_other_tenants() {
+    let stage = furnished().await;
+    stage.set("GET /v1/tenants/default/endpoints", 200, list(&[]));
+    let viewer = stage.visitor("viewer").await;
+    viewer.get("/console/endpoints").await.says(r#"<a href="/console/endpoints?tenant=acme">acme</a>"#);
+    stage.set("GET /v1/tenants/acme/endpoints", 200, list(&[]));
+    let page = viewer.get("/console/endpoints?tenant=acme").await;
+    page.says("There are no endpoints");
+    page.keeps_quiet_about("another tenant");
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod overview;
 mod roles;
 mod searches;
 mod stage;
+mod stories;
 mod tenants;

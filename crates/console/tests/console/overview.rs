@@ -46,6 +46,7 @@ async fn a_quiet_hour_is_not_the_first_one() {
     let page = stage.visitor("admin").await.get("/console").await;
     page.keeps_quiet_about("Nothing has happened yet");
     page.says("Accepted events");
+    page.says(r#"href="/console/deliveries?state=exhausted""#);
     page.says("Of what was accepted in the last 24 hours, no attempt has failed.");
 }
 

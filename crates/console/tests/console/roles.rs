@@ -105,7 +105,7 @@ async fn an_admin_administers() {
     let admin = stage.visitor("admin").await;
     assert_eq!(buttons(&admin.get("/console/tenants").await.text), ["Create the tenant"]);
     assert_eq!(buttons(&admin.get("/console/tenants/acme").await.text), ["Make a link", "Save"]);
-    assert_eq!(buttons(&admin.get("/console/topics").await.text), ["Archive", "Register"]);
+    assert_eq!(buttons(&admin.get("/console/topics").await.text), ["Archive this topic", "Register"]);
     let keys = admin.get("/console/keys").await;
     assert_eq!(buttons(&keys.text), ["Make the key"]);
     keys.says("There are no keys yet");

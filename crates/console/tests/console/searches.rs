@@ -16,6 +16,7 @@ async fn a_search_that_cannot_be_read_keeps_its_fields() {
         assert_eq!(page.status, 400, "{path}");
         page.says("That cannot be read");
         page.says(kept);
+        page.says(r#"aria-invalid="true""#);
     }
 }
 
